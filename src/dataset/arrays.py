@@ -1,0 +1,114 @@
+"""Preprocess: archive and manifest -> arrays the network reads, memory-mappable.
+
+A folder of arrays holds, per split, `<split>_images.npy` (n, size, size) uint8 and `<split>_labels.npy` (n,)
+uint8, the label's position in params.yaml; rows stand in the order of `index.csv`, the manifest rows kept.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from src.dataset import manifest
+from src.errors import UserError
+from src.files import replacing, write_csv
+from src.params import Preprocess
+
+
+def decode(data: bytes, size: int, interpolation: str) -> np.ndarray:
+    """An image file's bytes -> (size, size) uint8 grey, pixel for pixel what Keras's `load_img` gives.
+
+    Raises:
+        ValueError: the bytes are not a complete image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            grey = image.convert("L")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
+    return np.asarray(grey.resize((size, size), Image.Resampling[interpolation.upper()]))
+
+
+def write(folder: Path, archive: Path, table: pd.DataFrame, labels: Iterable[str], size: int, how: Preprocess) -> int:
+    """Decodes every image of the manifest `table` into `folder`; returns how many were skipped.
+
+    Raises:
+        UserError: images that cannot be decoded, unless `how.skip_unreadable`; a split or label that is then empty.
+    """
+    position = {label: number for number, label in enumerate(labels)}
+    unreadable: list[str] = []
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        kept = []
+        for split in (name for name in manifest.SPLITS if name in set(table["split"])):
+            rows = table[table["split"] == split]
+            path = temporary / f"{split}_images.npy"
+            images = np.lib.format.open_memmap(path, "w+", np.uint8, (len(rows), size, size))
+            good = []
+            for row, member, image in _decoded(archive, rows["member"], size, how.interpolation, split):
+                if isinstance(image, ValueError):
+                    unreadable.append(f"{member}: {image}")
+                else:
+                    images[len(good)] = image
+                    good.append(row)
+            images.flush()
+            if len(good) < len(rows):
+                _shorten(path, len(good))
+            kept.append(rows.iloc[good])
+            np.save(temporary / f"{split}_labels.npy", kept[-1]["label"].map(position).to_numpy(np.uint8))
+        if unreadable and not how.skip_unreadable:
+            raise UserError(
+                f"{archive}: {len(unreadable)} of {len(table)} images cannot be decoded:\n  "
+                + "\n  ".join(unreadable[:20])
+                + ("\n  …" if len(unreadable) > 20 else "")
+                + "\nmend or remove them at the source, or leave them out: -S preprocess.skip_unreadable=true"
+            )
+        index = pd.concat(kept)
+        if len(index[["split", "label"]].drop_duplicates()) < len(table[["split", "label"]].drop_duplicates()):
+            raise UserError(f"{archive}: after skipping {len(unreadable)} unreadable images a label has none left")
+        write_csv(temporary / "index.csv", index)
+    return len(unreadable)
+
+
+def _shorten(path: Path, rows: int) -> None:
+    whole = np.load(path, mmap_mode="r")
+    with replacing(path) as temporary:
+        short = np.lib.format.open_memmap(temporary, "w+", whole.dtype, (rows, *whole.shape[1:]))
+        short[:] = whole[:rows]
+        short.flush()
+
+
+def _decoded(archive: Path, members: Iterable[str], size: int, interpolation: str, split: str) -> Iterator:
+    """Yields (row, member, pixels or the ValueError) in order, decoding on every core in bounded batches."""
+
+    def attempt(data: bytes) -> np.ndarray | ValueError:
+        try:
+            return decode(data, size, interpolation)
+        except ValueError as error:
+            return error
+
+    members = list(members)
+    progress = tqdm(total=len(members), desc=f"decode {split}", unit="image", mininterval=1)
+    with zipfile.ZipFile(archive) as opened, ThreadPoolExecutor(cpu_count()) as pool, progress:
+        for start in range(0, len(members), 512):
+            batch = members[start : start + 512]
+            results = pool.map(attempt, [opened.read(member) for member in batch])
+            yield from zip(range(start, start + len(batch)), batch, results, strict=True)
+            progress.update(len(batch))
+
+
+def load(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, size, size) uint8, memory-mapped, and labels (n,) uint8."""
+    return np.load(folder / f"{split}_images.npy", mmap_mode="r"), np.load(folder / f"{split}_labels.npy")
+
+
+def scored_split(folder: Path) -> str:
+    """The split that evaluate scores: test where the policy keeps one back, otherwise validation."""
+    return "test" if (folder / "test_images.npy").exists() else "validation"

@@ -1,0 +1,54 @@
+"""The report's network, for any input size, number of labels and number of convolutional layers."""
+
+import keras
+from keras import layers
+
+from src.errors import UserError
+from src.params import Params
+
+
+def build(params: Params) -> keras.Sequential:
+    """Pixels (batch, size, size, 1) float32 in 0..1 -> label probabilities (batch, labels), compiled.
+
+    Per convolutional layer: 3x3 'valid' with ReLU, 2x2 max pooling, batch normalisation. The report pools twice
+    in a row after the third; a fourth layer, which it does not have, pads 'same'. Pooling is left out where less
+    than 2x2 remains. Weights are drawn from `params.seed`, dropout masks too.
+
+    Raises:
+        UserError: the input is too small for that many layers.
+    """
+    keras.utils.set_random_seed(params.seed)  # initial weights
+    size = params.data.input_size
+    stack = [layers.Input((size, size, 1))]
+    for number, filters in enumerate(params.model.filters[: params.conv_layers], start=1):
+        padding = "same" if number == 4 else "valid"
+        if padding == "valid":
+            size -= 2
+        if size < 1:
+            raise UserError(
+                f"conv_layers = {params.conv_layers} does not fit an input of {params.data.input_size} pixels: "
+                f"nothing remains for layer {number}; lower conv_layers or raise datasets.{params.dataset}.input_size"
+            )
+        stack.append(layers.Conv2D(filters, 3, padding=padding, activation="relu", name=f"conv_{number}"))
+        for time in range(2 if number == 3 else 1):
+            if size >= 2:
+                stack.append(layers.MaxPooling2D(2, name=f"pool_{number}{'ab'[time] if number == 3 else ''}"))
+                size //= 2
+        stack.append(layers.BatchNormalization(name=f"norm_{number}"))
+    stack += [
+        layers.Dropout(params.model.dropout, seed=params.seed, name="dropout"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(params.model.dense_units, activation="relu", name="dense"),
+        layers.Dense(len(params.data.labels), activation="softmax", name="emotion"),
+    ]
+    model = keras.Sequential(stack, name="report_network")
+    model.compile(
+        optimizer=keras.optimizers.Adam(params.train.learning_rate),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+        # Results must not depend on what Keras finds out about the machine; XLA is slower here on a CPU.
+        jit_compile=False,
+        # Python is entered once per this many steps; the steps themselves stay the same.
+        steps_per_execution=32,
+    )
+    return model

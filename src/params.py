@@ -1,0 +1,122 @@
+"""params.yaml as typed, frozen, validated objects; nothing else reads that file."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from src.errors import UserError
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Dataset(Section):
+    native_size: Annotated[int, Field(ge=16, le=4096)]
+    input_size: Annotated[int, Field(ge=8, le=1024)]
+    labels: Annotated[dict[str, PositiveInt], Field(min_length=2, max_length=255)]
+
+    @property
+    def images(self) -> int:
+        return sum(self.labels.values())
+
+
+class Rendered(Section):
+    scale: Annotated[float, Field(gt=0, le=1)]
+    test_share: Annotated[float, Field(gt=0, lt=1)]
+    label_noise: Annotated[float, Field(ge=0, le=1)]
+    seed: Seed
+
+
+class Split(Section):
+    policy: Literal["report", "holdout"]
+    validation_share: Annotated[float, Field(gt=0, lt=1)]
+    seed: Seed
+
+
+class Preprocess(Section):
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+    skip_unreadable: bool
+
+
+class Model(Section):
+    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=4, max_length=4)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dense_units: PositiveInt
+
+
+class Augmentation(Section):
+    zoom: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Train(Section):
+    learning_rate: Annotated[float, Field(gt=0)]
+
+
+class Params(Section):
+    dataset: Literal["ai", "ai_half", "ai2"]
+    source: Literal["rendered", "local"]
+    local_path: str | None
+    local_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    conv_layers: Annotated[int, Field(ge=1, le=4)]
+    seed: Seed
+    threads: PositiveInt
+    datasets: dict[Literal["ai", "ai_half", "ai2"], Dataset]
+    rendered: Rendered
+    split: Split
+    preprocess: Preprocess
+    model: Model
+    augmentation: Augmentation
+    train: Train
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        missing = {"ai", "ai_half", "ai2"} - set(self.datasets)
+        if missing:
+            raise ValueError(f"datasets must describe {', '.join(sorted(missing))} too")
+        if set(self.datasets["ai_half"].labels) != set(self.datasets["ai"].labels):
+            raise ValueError("datasets.ai_half.labels must be the labels of datasets.ai")
+        if self.source == "local" and not self.local_path:
+            raise ValueError("source is local, so local_path must name a zip or a folder: -S local_path=faces.zip")
+        return self
+
+    @property
+    def data(self) -> Dataset:
+        """The description of the dataset in use."""
+        return self.datasets[self.dataset]
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Reads and validates `path`.
+
+    Raises:
+        UserError: for every wrong value a line with the param, the value and what is allowed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # JSON, because pydantic's strict mode then takes a list for a tuple.
+        return Params.model_validate_json(json.dumps(values))
+    except (OSError, yaml.YAMLError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read as params: {error}") from error
+    except ValidationError as error:
+        raise UserError("\n".join(_line(path, e) for e in error.errors())) from error
+
+
+def _line(path: Path, error: dict) -> str:
+    param = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    if not param:
+        return f"{path}: {message}"
+    if error["type"] == "missing":
+        return f"{path}: {param} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{path}: {param} is not a known param; remove it or correct its name"
+    return f"{path}: {param} = {error['input']!r} is not allowed: {message}"

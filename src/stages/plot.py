@@ -1,0 +1,63 @@
+"""Stage 6: arrays, metrics and predictions -> plots/*.png."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src import experiment, tracking
+from src.dataset import arrays
+from src.figures import charts, faces
+from src.files import replacing
+from src.params import Params
+from src.stages import run
+
+
+def main(params: Params) -> None:
+    folder = Path("data/arrays") / params.dataset
+    rng = np.random.default_rng(params.seed)
+    with replacing(Path("plots")) as plots:
+        plots.mkdir()
+        for name, figure in _figures(params, folder, rng):
+            # No creation software in the file: its version is none of the picture's business.
+            figure.savefig(plots / f"{name}.png", dpi=100, metadata={"Software": None})
+    with tracking.open_run(params, experiment.key(params)) as tracked:
+        tracked.log_outputs("plot")
+
+
+def _figures(params: Params, folder: Path, rng: np.random.Generator):
+    labels = list(params.data.labels)
+    data = f"{params.dataset}, {params.source} faces"
+    run_title = f"{data}, {params.conv_layers} conv layers, seed {params.seed}"
+
+    images, actual = arrays.load(folder, "train")
+    chosen = {label: _choose(rng, np.flatnonzero(actual == number), 4) for number, label in enumerate(labels)}
+    yield "samples", faces.samples({label: images[rows] for label, rows in chosen.items()}, f"Training images: {data}")
+
+    yield "curves", charts.curves(pd.read_csv("metrics/history.csv"), run_title)
+
+    split = arrays.scored_split(folder)
+    matrix = pd.read_csv("metrics/confusion.csv")[labels].to_numpy()
+    yield "confusion", charts.confusion(matrix, labels, f"{run_title}: {split}")
+
+    images, actual = arrays.load(folder, split)
+    table = pd.read_csv(Path("data/predictions") / f"{params.dataset}.csv", keep_default_na=False)
+    probabilities = table[labels].to_numpy()
+    one = int(rng.integers(len(table)))
+    title = f"A {split} image: {data}"
+    yield "prediction", faces.prediction(images[one], probabilities[one], labels, labels[actual[one]], title)
+
+    wrong = np.flatnonzero((table["actual"] != table["predicted"]).to_numpy())
+    worst = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:12]
+    captions = [
+        f"{table['predicted'][row]} {probabilities[row].max():.0%}\nlabelled {table['actual'][row]}" for row in worst
+    ]
+    yield "mistakes", faces.mistakes(images[worst], captions, f"Most confident mistakes, {split}: {data}")
+
+
+def _choose(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:
+    return np.sort(rng.choice(rows, min(count, len(rows)), replace=False))
+
+
+if __name__ == "__main__":
+    run(main)

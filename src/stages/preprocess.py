@@ -1,0 +1,27 @@
+"""Stage 3: archive and manifest -> data/arrays/<dataset>/ and metrics/preprocess.json."""
+
+from pathlib import Path
+
+from src.dataset import arrays, manifest
+from src.files import sha256, write_json
+from src.params import Params
+from src.stages import run
+
+
+def main(params: Params) -> None:
+    table = manifest.read(Path("data/manifest") / f"{params.dataset}.csv")
+    archive = Path("data/raw") / f"{params.dataset}.zip"
+    folder = Path("data/arrays") / params.dataset
+    skipped = arrays.write(folder, archive, table, params.data.labels, params.data.input_size, params.preprocess)
+    metrics = {
+        "dataset": params.dataset,
+        "source": params.source,
+        "images": len(table) - skipped,
+        "skipped": skipped,
+        "data_sha256": sha256(archive),
+    }
+    write_json(Path("metrics/preprocess.json"), metrics)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,49 @@
+"""Stage 4: arrays -> models/model.h5, metrics/history.csv, metrics/train.json."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from src import experiment, tracking
+from src.dataset import arrays
+from src.files import root, write_csv, write_json
+from src.params import Params
+from src.stages import run
+
+
+def main(params: Params) -> None:
+    key = experiment.key(params)
+    with tracking.open_run(params, key) as tracked:  # first: a dead server must not cost a training
+        from src.training import runtime
+
+        runtime.configure(params.threads)
+        from src.model import saved
+        from src.training.checkpoint import Checkpoints
+        from src.training.fit import fit
+
+        folder = Path("data/arrays") / params.dataset
+        checkpoints = Checkpoints(root() / ".checkpoints" / key)
+        train, validation = (arrays.load(folder, split) for split in ("train", "validation"))
+        model, history = fit(params, train, validation, checkpoints, tracked.log_history)
+
+        saved.save(model, Path("models/model.h5"), params)
+        table = pd.DataFrame(history)
+        table.insert(0, "epoch", range(1, len(history) + 1))
+        table["source"] = params.source
+        write_csv(Path("metrics/history.csv"), table)
+        write_json(
+            Path("metrics/train.json"),
+            {
+                "dataset": params.dataset,
+                "source": params.source,
+                "epochs": len(history),
+                "parameters": model.count_params(),
+                **history[-1],
+            },
+        )
+        tracked.log_outputs("train")
+        checkpoints.remove()
+
+
+if __name__ == "__main__":
+    run(main)
