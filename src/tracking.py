@@ -19,7 +19,7 @@ from filelock import FileLock
 os.environ.setdefault("MLFLOW_DISABLE_AUTO_LOGGING", "true")
 
 import mlflow
-from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from src.errors import UserError
@@ -43,6 +43,7 @@ class Run:
         with _lock():
             found = self.client.search_runs([self.experiment_id], f"tags.{KEY} = '{key}'")
             self.id = found[0].info.run_id if found else self._create()
+        self.client.update_run(self.id, status="RUNNING")
         self._tag(_provenance())
         names = self.client.get_run(self.id).data.metrics
         histories = (self.client.get_metric_history(self.id, name) for name in names)
@@ -92,7 +93,7 @@ class Run:
         self._tag({MODEL: digest})
 
     def finish(self, status: str = "FINISHED") -> None:
-        self.client.set_terminated(self.id, RunStatus.to_string(RunStatus.from_string(status)))
+        self.client.set_terminated(self.id, status)
 
     def _create(self) -> str:
         p = self.params

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def zoom(images: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-    """Zooms images (batch, n, n) float32 by factors (batch, 2) for rows and columns -> (batch, n, n)."""
+    """Zooms images (batch, n, n) float32 by factors (batch, 2): zy for rows, zx for columns -> (batch, n, n)."""
     size = tf.shape(images)[1]
     rows, columns = _weights(factors[:, 0], size), _weights(factors[:, 1], size)
     return tf.matmul(tf.matmul(rows, images), columns, transpose_b=True)

@@ -1,10 +1,10 @@
-"""The training loop: Keras's `fit`, checkpointed after every epoch and resumable to the same bits."""
+"""The training loop: Keras's `fit`, an epoch at a time, checkpointed and resumable to the same bits."""
 
 from collections.abc import Callable
 
 import keras
 import numpy as np
-from tqdm.keras import TqdmCallback
+from tqdm import tqdm
 
 from src.model import network
 from src.params import Params
@@ -37,25 +37,14 @@ def fit(
         print(f"continuing after epoch {len(history)} of {params.epochs}")
         on_epoch(history)
 
-    def epoch_end(epoch: int, logs: dict[str, float]) -> None:
-        history.append({name: float(logs[name]) for name in CURVES})
-        checkpoints.save(model, history)
-        on_epoch(history)
-
-    if len(history) < params.epochs:
-        stream = batches.training(
-            *train, classes, params.batch_size, params.augmentation.zoom, params.seed, epoch=len(history)
-        )
-        model.fit(
-            stream,
-            steps_per_epoch=batches.steps(len(train[0]), params.batch_size),
-            initial_epoch=len(history),
-            epochs=params.epochs,
-            validation_data=batches.scoring(*validation, classes),
-            callbacks=[
-                keras.callbacks.LambdaCallback(on_epoch_end=epoch_end),
-                TqdmCallback(verbose=0, mininterval=1),
-            ],
-            verbose=0,
-        )
+    scored = batches.scoring(*validation, classes)
+    with tqdm(total=params.epochs, initial=len(history), unit="epoch") as progress:
+        for epoch in range(len(history), params.epochs):
+            drawn = batches.training(*train, classes, params.batch_size, params.augmentation.zoom, params.seed, epoch)
+            fitted = model.fit(drawn, validation_data=scored, shuffle=False, verbose=0)
+            history.append({name: float(fitted.history[name][0]) for name in CURVES})
+            checkpoints.save(model, history)
+            on_epoch(history)
+            progress.set_postfix(history[-1], refresh=False)
+            progress.update()
     return model, history

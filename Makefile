@@ -1,0 +1,21 @@
+# make repro and make test set up their environment themselves; both need only git, make and Python 3.11.
+PYTHON ?= python3.11
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: repro test test-all lint
+repro: .venv/complete       # the whole experiment, on faces drawn by the code
+	dvc repro
+
+test: .venv/complete        # what CI runs
+	pytest -m "not slow"
+
+test-all: .venv/complete    # and the longer proofs
+	pytest
+
+lint: .venv/complete
+	ruff check . && ruff format --check .
+
+.venv/complete: requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -r requirements.txt
+	touch $@

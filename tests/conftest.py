@@ -1,0 +1,83 @@
+"""A clone of the repository with small params, in which the real dvc and mlflow run."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).resolve().parents[1]
+SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16}
+
+
+class Clone:
+    """A git clone whose commands run as a user types them."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def run(self, *command: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            command, cwd=self.path, env=environment() | env, capture_output=True, text=True, timeout=900, check=False
+        )
+        if ok:
+            assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done
+
+    def set_params(self, values: dict) -> None:
+        """Sets dotted params in params.yaml."""
+        file = self.path / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        for name, value in values.items():
+            section = params
+            *parents, last = name.split(".")
+            for parent in parents:
+                section = section[parent]
+            section[last] = value
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", message, "--allow-empty")
+
+
+def environment() -> dict[str, str]:
+    """The caller's environment without what DVC or MLflow would take from it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+
+
+def clone_of(source: Path, path: Path) -> Clone:
+    subprocess.run(["git", "clone", "-q", source, path], check=True)
+    clone = Clone(path)
+    clone.run("git", "config", "user.name", "Test")
+    clone.run("git", "config", "user.email", "test@example.com")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Clone:
+    """The repository as it is in the working tree, with small params, committed, not run yet."""
+    clone = clone_of(HERE, tmp_path_factory.mktemp("small") / "repository")
+    listed = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"], cwd=HERE, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        target = clone.path / name
+        if (HERE / name).exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(HERE / name, target)
+        else:
+            target.unlink(missing_ok=True)
+    clone.set_params(SMALL)
+    clone.commit("small")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def reproduced(small: Clone) -> Clone:
+    """The small repository after `dvc repro`, its results committed."""
+    small.run("dvc", "repro")
+    small.commit("results")
+    return small

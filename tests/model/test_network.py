@@ -1,0 +1,49 @@
+import keras
+import pytest
+
+from src import params
+from src.errors import UserError
+from src.model import network
+
+
+def with_values(**values) -> params.Params:
+    return params.Params.model_validate(params.load().model_dump() | values)
+
+
+def shapes(model: keras.Model) -> list[str]:
+    return [f"{layer.name} {'x'.join(map(str, layer.output.shape[1:]))}" for layer in model.layers]
+
+
+def test_three_layers_are_the_reports_network():
+    assert shapes(network.build(with_values(conv_layers=3))) == [
+        "conv_1 46x46x16", "pool_1 23x23x16", "norm_1 23x23x16",
+        "conv_2 21x21x32", "pool_2 10x10x32", "norm_2 10x10x32",
+        "conv_3 8x8x64", "pool_3a 4x4x64", "pool_3b 2x2x64", "norm_3 2x2x64",
+        "dropout 2x2x64", "flatten 256", "dense 512", "emotion 7",
+    ]  # fmt: skip
+
+
+def test_a_fourth_layer_pads():
+    fourth = shapes(network.build(with_values(conv_layers=4)))[10:13]
+    assert fourth == ["conv_4 2x2x128", "pool_4 1x1x128", "norm_4 1x1x128"]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+@pytest.mark.parametrize(("dataset", "classes", "size"), [("ai", 7, 48), ("ai2", 6, 208)])
+def test_input_size_and_labels_follow_the_dataset(dataset, classes, size, layers):
+    model = network.build(with_values(dataset=dataset, conv_layers=layers))
+    assert model.input_shape == (None, size, size, 1)
+    assert model.output_shape == (None, classes)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, again, other = (network.build(with_values(seed=seed)).get_weights()[0] for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_an_input_too_small_for_the_layers_is_refused():
+    values = with_values().model_dump()
+    values["datasets"]["ai"]["input_size"] = 12
+    with pytest.raises(UserError, match=r"conv_layers = 3 does not fit an input of 12 pixels.*input_size"):
+        network.build(params.Params.model_validate(values))

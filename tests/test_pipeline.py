@@ -1,0 +1,129 @@
+"""The user's commands, as typed, with the real dvc and mlflow in a clone."""
+
+import csv
+import json
+import subprocess
+
+import mlflow
+import pytest
+
+from tests.conftest import clone_of
+
+
+def metric(clone, name):
+    return json.loads((clone.path / "metrics" / name).read_text())
+
+
+def history(clone):
+    with (clone.path / "metrics/history.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def client(reproduced):
+    return mlflow.MlflowClient(f"sqlite:///{reproduced.path / 'mlflow.db'}")
+
+
+def runs(client, **tags):
+    experiment = client.get_experiment_by_name("face-emotions")
+    where = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
+    return client.search_runs([experiment.experiment_id], where)
+
+
+def test_repro_writes_every_output_and_says_rendered_in_each_metrics_file(reproduced):
+    for name in ("preprocess.json", "train.json", "eval.json", "history.csv", "confusion.csv"):
+        assert "rendered" in (reproduced.path / "metrics" / name).read_text()
+    for name in ("samples", "curves", "confusion", "prediction", "mistakes"):
+        assert (reproduced.path / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert (reproduced.path / "models/model.h5").exists()
+    assert len(history(reproduced)) == 2
+
+
+def test_evaluate_finds_what_the_last_epoch_validated(reproduced):
+    last = history(reproduced)[-1]
+    evaluated = metric(reproduced, "eval.json")
+    assert evaluated["accuracy"] == pytest.approx(float(last["val_accuracy"]), abs=1e-6)
+    assert evaluated["loss"] == pytest.approx(float(last["val_loss"]), rel=1e-4)
+
+
+def test_nothing_is_run_again_and_no_tracked_file_touched(reproduced):
+    assert "up to date" in reproduced.run("dvc", "repro").stdout
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_the_run_in_mlflow_holds_curves_scores_figures_and_model(reproduced, client):
+    (run,) = runs(client, dataset="ai")
+    rows = history(reproduced)
+    for name in ("accuracy", "loss", "val_accuracy", "val_loss"):
+        logged = client.get_metric_history(run.info.run_id, name)
+        assert [(p.step, p.value) for p in logged] == [(int(row["epoch"]), float(row[name])) for row in rows]
+    assert run.data.metrics["eval.macro_f1"] == metric(reproduced, "eval.json")["macro_f1"]
+    assert run.data.tags["mlflow.source.git.commit"] == reproduced.run("git", "rev-parse", "HEAD~1").stdout.strip()
+    figures = {artifact.path for artifact in client.list_artifacts(run.info.run_id, "figures")}
+    assert "figures/curves.png" in figures
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    assert model.source_run_id == run.info.run_id
+
+
+def test_an_invalid_param_stops_the_experiment_with_its_name(reproduced):
+    failed = reproduced.run("dvc", "exp", "run", "-S", "conv_layers=7", ok=False)
+    assert failed.returncode != 0
+    assert "conv_layers = 7 is not allowed" in failed.stdout + failed.stderr
+    reproduced.run("git", "checkout", "-q", "params.yaml")
+    reproduced.run("dvc", "checkout", "-q")
+
+
+def test_a_dead_tracking_server_stops_before_training(reproduced, tmp_path):
+    clone = clone_of(reproduced.path, tmp_path / "clone")
+    clone.run("dvc", "cache", "dir", "--local", str(reproduced.path / ".dvc/cache"))
+    clone.set_params({"seed": 5})
+    failed = clone.run("dvc", "repro", ok=False, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert failed.returncode != 0
+    assert "MLFLOW_TRACKING_URI: cannot use the MLflow store at http://127.0.0.1:9" in failed.stderr
+    assert not (clone.path / "models/model.h5").exists()
+
+
+def test_an_experiment_in_a_temporary_copy_lands_in_the_repositorys_mlflow(reproduced, client):
+    reproduced.run("dvc", "exp", "run", "--temp", "-n", "two-layers", "-S", "conv_layers=2")
+    (run,) = runs(client, conv_layers=2)
+    assert run.data.tags["dvc_experiment"] == "two-layers"
+    assert {a.path for a in client.list_artifacts(run.info.run_id, "figures")} >= {"figures/curves.png"}
+    compared = json.loads(reproduced.run("dvc", "metrics", "diff", "HEAD", "two-layers", "--json").stdout)
+    assert compared["metrics/train.json"]["parameters"]["diff"] != 0
+    params = json.loads(reproduced.run("dvc", "params", "diff", "HEAD", "two-layers", "--json").stdout)
+    assert params["params.yaml"]["conv_layers"] == {"old": 3, "new": 2, "diff": -1}
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_three_datasets_queued_on_two_workers_all_land(reproduced, client):
+    reproduced.run("dvc", "exp", "run", "--queue", "-S", "dataset=ai,ai_half,ai2", "-S", "epochs=1")
+    # Without its pipes: the workers go on in the background and would keep them open.
+    subprocess.run(["dvc", "queue", "start", "-j", "2"], cwd=reproduced.path, check=True, capture_output=False)
+    try:
+        listed = wait_for_queue(reproduced)
+    finally:
+        reproduced.run("dvc", "queue", "stop", "--kill", ok=False)
+    assert listed.count("Success") == 3, listed
+    found = {run.data.tags["dataset"]: run for run in runs(client) if run.data.params["epochs"] == "1"}
+    assert set(found) == {"ai", "ai_half", "ai2"}
+    assert all(run.info.status == "FINISHED" and "eval.accuracy" in run.data.metrics for run in found.values())
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
+
+
+def wait_for_queue(clone) -> str:
+    import time
+
+    for _ in range(300):
+        listed = clone.run("dvc", "queue", "status").stdout
+        if listed.count("Success") + listed.count("Failed") >= 3:
+            break
+        time.sleep(2)
+    return listed
+
+
+def test_plots_show_and_diff_draw_the_declared_curves(reproduced):
+    reproduced.run("dvc", "plots", "show", "-o", "shown")
+    page = (reproduced.path / "shown/index.html").read_text()
+    for title in ("Accuracy per epoch", "Loss per epoch", "Confusion", "curves.png"):
+        assert title in page
+    reproduced.run("rm", "-r", "shown")

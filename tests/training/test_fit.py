@@ -1,0 +1,96 @@
+"""Stopping and going on gives the bits of a run that was never stopped."""
+
+import numpy as np
+import pytest
+
+from src import params
+from src.training import batches, fit
+from src.training.checkpoint import Checkpoints
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture
+def small():
+    values = params.load().model_dump()
+    values |= {"epochs": 4, "batch_size": 8}
+    values["model"]["dense_units"] = 8
+    return params.Params.model_validate(values)
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return tuple(
+        (rng.integers(0, 256, (n, 48, 48), np.uint8), rng.integers(0, 7, n).astype(np.uint8)) for n in (60, 20)
+    )
+
+
+def train(small, arrays, folder, stop_after=None):
+    seen = []
+
+    def on_epoch(history):
+        seen.append(len(history))
+        if len(history) == stop_after:
+            raise Stopped
+
+    model, history = fit.fit(small, *arrays, Checkpoints(folder), on_epoch)
+    return [v.numpy() for v in (*model.variables, *model.optimizer.variables)], history, seen
+
+
+def same(left, right):
+    return len(left) == len(right) and all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+@pytest.fixture
+def undisturbed(small, arrays, tmp_path):
+    return train(small, arrays, tmp_path / "undisturbed")
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(small, arrays, tmp_path, undisturbed):
+    with pytest.raises(Stopped):
+        train(small, arrays, tmp_path / "c", stop_after=2)
+    state, history, seen = train(small, arrays, tmp_path / "c")
+    assert seen == [2, 3, 4]  # epochs 1 and 2 were not trained again
+    assert history == undisturbed[1]
+    assert same(state, undisturbed[0])
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b[:5000] + b"\0\0\0\0" + b[5004:], lambda b: b""])
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(small, arrays, tmp_path, undisturbed, damage, capsys):
+    with pytest.raises(Stopped):
+        train(small, arrays, tmp_path / "c", stop_after=3)
+    newest = max((tmp_path / "c").iterdir())
+    newest.write_bytes(damage(newest.read_bytes()))
+    state, history, seen = train(small, arrays, tmp_path / "c")
+    assert "epoch 3 is damaged" in capsys.readouterr().out
+    assert seen == [2, 3, 4]
+    assert history == undisturbed[1]
+    assert same(state, undisturbed[0])
+
+
+def test_checkpoints_are_bounded_in_number(small, arrays, tmp_path):
+    train(small, arrays, tmp_path / "c")
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["000003", "000004"]
+
+
+def test_another_seed_trains_differently(small, arrays, tmp_path, undisturbed):
+    assert train(small.model_copy(update={"seed": 2}), arrays, tmp_path / "c")[1] != undisturbed[1]
+
+
+def test_every_image_comes_once_an_epoch_in_another_order():
+    images = np.zeros((50, 4, 4), np.uint8)
+    labels = np.arange(50, dtype=np.uint8)
+    orders = [
+        np.concatenate([y for _, y in batches.training(images, labels, 50, 16, 0.2, seed=3, epoch=epoch)]).argmax(1)
+        for epoch in (0, 1)
+    ]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
+    assert not np.array_equal(*orders)
+
+
+def test_an_epoch_takes_as_many_steps_as_there_are_batches(small, arrays, tmp_path):
+    model, _ = fit.fit(small, *arrays, Checkpoints(tmp_path), lambda history: None)
+    assert int(model.optimizer.iterations) == 4 * 8  # 60 images in batches of 8, 4 epochs
