@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from src.files import sha256
+from src.files import digest
 from src.params import Params
 
 LIBRARIES = ("keras", "numpy", "tensorflow")
@@ -23,7 +23,7 @@ def key(params: Params) -> str:
     arrays = sorted((Path("data/arrays") / params.dataset).iterdir())
     definition = {
         "params": params.model_dump(mode="json"),
-        "files": {Path(name).as_posix(): sha256(Path(name)) for name in [*code, *arrays]},
+        "files": {Path(name).as_posix(): digest(Path(name)) for name in [*code, *arrays]},
         "libraries": {name: version(name) for name in LIBRARIES},
     }
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()

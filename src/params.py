@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
 
 from src.errors import UserError
 
@@ -35,8 +35,9 @@ class Rendered(Section):
 
 
 class Split(Section):
-    policy: Literal["report", "holdout"]
+    policy: Literal["report", "holdout", "clean"]
     validation_share: Annotated[float, Field(gt=0, lt=1)]
+    near_bits: Annotated[int, Field(ge=0, le=256)]
     seed: Seed
 
 
@@ -101,13 +102,14 @@ def load(path: Path = Path("params.yaml")) -> Params:
         UserError: for every wrong value a line with the param, the value and what is allowed.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # YAML 1.2 as DVC writes it, where 1e-05 is a number; a key given twice is an error.
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         # JSON, because pydantic's strict mode then takes a list for a tuple.
         return Params.model_validate_json(json.dumps(values))
-    except (OSError, yaml.YAMLError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read as params: {error}") from error
     except ValidationError as error:
         raise UserError("\n".join(_line(path, e) for e in error.errors())) from error
+    except (OSError, YAMLError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as params: {error}") from error
 
 
 def _line(path: Path, error: dict) -> str:

@@ -23,7 +23,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from src.errors import UserError
-from src.files import root, sha256
+from src.files import digest, root
 from src.params import Params
 
 EXPERIMENT = "face-emotions"
@@ -74,8 +74,8 @@ class Run:
 
     def _log_model(self, path: Path) -> None:
         """Logs the model with signature and input example, unless these very bytes are logged already."""
-        digest = sha256(path)
-        if self.client.get_run(self.id).data.tags.get(MODEL) == digest:
+        actual = digest(path)
+        if self.client.get_run(self.id).data.tags.get(MODEL) == actual:
             return
         import numpy as np  # TensorFlow takes seconds to import, and most callers find the model logged
 
@@ -90,7 +90,7 @@ class Run:
             mlflow.tensorflow.log_model(
                 model, name="model", signature=signature, input_example=example, pip_requirements=packages
             )
-        self._tag({MODEL: digest})
+        self._tag({MODEL: actual})
 
     def finish(self, status: str = "FINISHED") -> None:
         self.client.set_terminated(self.id, status)

@@ -30,6 +30,8 @@ def decode(data: bytes, size: int, interpolation: str) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"mode {image.mode}: more than 8 bits per channel")
             grey = image.convert("L")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
@@ -71,8 +73,11 @@ def write(folder: Path, archive: Path, table: pd.DataFrame, labels: Iterable[str
                 + "\nmend or remove them at the source, or leave them out: -S preprocess.skip_unreadable=true"
             )
         index = pd.concat(kept)
-        if len(index[["split", "label"]].drop_duplicates()) < len(table[["split", "label"]].drop_duplicates()):
-            raise UserError(f"{archive}: after skipping {len(unreadable)} unreadable images a label has none left")
+        expected = table.loc[table["split"] != manifest.LEFT_OUT, ["split", "label"]]
+        cells = set(expected.itertuples(index=False, name=None))
+        if lost := sorted(cells - set(index[["split", "label"]].itertuples(index=False, name=None))):
+            named = ", ".join("/".join(cell) for cell in lost)
+            raise UserError(f"{archive}: after skipping {len(unreadable)} unreadable images none is left in {named}")
         write_csv(temporary / "index.csv", index)
     return len(unreadable)
 

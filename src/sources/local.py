@@ -1,17 +1,21 @@
 """Images from a zip or a folder on disk, laid out as `train/<label>/…` and `test/<label>/…`."""
 
 import hashlib
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from src.errors import UserError
-from src.files import root, sha256
+from src.files import digest, root
 from src.sources.archive import FOLDERS, Image
 from src.sources.labels import canonical
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"}
+# What zipfile raises for a damaged, encrypted or unsupported archive or member.
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)
 LEFT_BY_TOOLS = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 Files = list[tuple[str, Callable[[], bytes]]]  # name with slashes, reader
 
@@ -33,7 +37,7 @@ def images(local_path: str, local_sha256: str | None, labels: Iterable[str]) -> 
         ).hexdigest()
     elif path.is_file():
         files = _zip(path)
-        actual = sha256(path)
+        actual = digest(path)
     else:
         raise UserError(f"local_path: there is no zip or folder at {path}")
     if local_sha256 is None:
@@ -44,31 +48,37 @@ def images(local_path: str, local_sha256: str | None, labels: Iterable[str]) -> 
 
 
 def _folder(path: Path) -> Files:
-    return sorted((file.relative_to(path).as_posix(), file.read_bytes) for file in path.rglob("*") if file.is_file())
+    files = [(file.relative_to(path).as_posix(), file.read_bytes) for file in path.rglob("*") if file.is_file()]
+    return sorted((name, read) for name, read in files if not _left_by_tools(name))
 
 
 def _zip(path: Path) -> Files:
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except ZIP_ERRORS as error:
         raise UserError(f"local_path: {path} is not a complete zip file: {error}") from error
-    return [(info.filename, partial(_member, archive, info)) for info in archive.infolist() if not info.is_dir()]
+    members = (info for info in archive.infolist() if not info.is_dir())
+    return [(info.filename.removeprefix("./"), partial(_member, archive, info)) for info in members]
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         return archive.read(info)
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+    except ZIP_ERRORS as error:
         raise UserError(f"local_path: {archive.filename}: {info.filename} cannot be read: {error}") from error
+
+
+def _left_by_tools(name: str) -> bool:
+    return any(part in LEFT_BY_TOOLS or (part.startswith(".") and part != "..") for part in name.split("/"))
 
 
 def _labelled(local_path: str, files: Files, labels: Iterable[str]) -> list[Image]:
     spelling = {canonical(label): label for label in labels}
     found, strange = [], []
     for name, read in files:
-        parts = name.split("/")
-        if any(part in LEFT_BY_TOOLS or part.startswith(".") for part in parts):
+        if _left_by_tools(name):
             continue
+        parts = name.split("/")
         if len(parts) < 3 or parts[0] not in FOLDERS or Path(name).suffix.lower() not in IMAGE_SUFFIXES:
             strange.append(name)
             continue

@@ -48,7 +48,10 @@ def images(dataset: Dataset, params: Rendered) -> list[Image]:
     for label in dataset.labels:
         counts = {"train": total[label] - test[label], "test": test[label]}
         if min(counts.values()) < 1:
-            raise UserError(f"rendered.scale = {params.scale} leaves {label} without images in train or test; raise it")
+            raise UserError(
+                f"rendered.scale = {params.scale} and rendered.test_share = {params.test_share} leave {label} "
+                f"without images in train or test"
+            )
         for folder, count in counts.items():
             for _ in range(count):
                 index = len(listed)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from src.dataset import arrays, manifest
-from src.files import sha256, write_json
+from src.files import digest, write_json
 from src.params import Params
 from src.stages import run
 
@@ -18,7 +18,7 @@ def main(params: Params) -> None:
         "source": params.source,
         "images": len(table) - skipped,
         "skipped": skipped,
-        "data_sha256": sha256(archive),
+        "data_sha256": digest(archive),
     }
     write_json(Path("metrics/preprocess.json"), metrics)
 

@@ -1,17 +1,22 @@
-"""Stage 2: data/raw/<dataset>.zip -> data/manifest/<dataset>.csv."""
+"""Stage 2: data/raw/<dataset>.zip -> data/manifest/<dataset>.csv, metrics/audit.json."""
 
 from pathlib import Path
 
-from src.dataset import manifest
-from src.files import write_csv
+from src.dataset import policies
+from src.dataset.audit import audit
+from src.files import write_csv, write_json
 from src.params import Params
 from src.stages import run
 
 
 def main(params: Params) -> None:
-    table = manifest.build(Path("data/raw") / f"{params.dataset}.zip", params.split)
+    table = policies.build(Path("data/raw") / f"{params.dataset}.zip", params.split)
     write_csv(Path("data/manifest") / f"{params.dataset}.csv", table)
-    print(table.groupby(["split", "label"]).size().unstack("split").to_string())
+    print(table.groupby(["split", "label"]).size().unstack("split", fill_value=0).to_string())
+    found = audit(table)
+    write_json(Path("metrics/audit.json"), {"dataset": params.dataset, "source": params.source, **found})
+    for pair, leak in found["leaks"].items():
+        print(f"{pair}: {leak['exact']} contents are in both, {leak['near']} groups more are nearly so")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,213 @@
+"""params.yaml is validated as a whole, and every error tells the user what to change."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from src import params
+from src.errors import UserError
+
+REPOSITORY = Path(__file__).parents[1]
+MISSING = object()
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[[dict], Path]:
+    """Writes the repository's params.yaml with some values changed, {"split.seed": 2}, and gives its path."""
+
+    def write(changes: dict) -> Path:
+        values = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+        values |= {"source": "rendered", "local_path": None, "local_sha256": None}
+        for name, value in changes.items():
+            *sections, last = name.split(".")
+            section = values
+            for key in sections:
+                section = section[key]
+            if value is MISSING:
+                del section[last]
+            else:
+                section[last] = value
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_params_of_the_repository_are_valid():
+    loaded = params.load(REPOSITORY / "params.yaml")
+    assert loaded.data == loaded.datasets[loaded.dataset]
+
+
+def test_values_arrive_as_written(changed):
+    loaded = params.load(changed({"dataset": "ai2", "train.learning_rate": 1, "model.filters": [3, 5, 7, 9]}))
+    assert loaded.data.labels["Anger"] == 2384
+    assert loaded.data.images == 14300
+    assert (loaded.train.learning_rate, loaded.model.filters) == (1.0, (3, 5, 7, 9))
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "allowed"),
+    [
+        # of the wrong type
+        ("epochs", "50", "integer"),
+        ("epochs", 1.0, "integer"),
+        ("epochs", True, "integer"),
+        ("epochs", None, "integer"),
+        ("local_path", 7, "string"),
+        ("local_sha256", 7, "string"),
+        ("preprocess.skip_unreadable", "yes", "boolean"),
+        ("model.filters", 16, "array"),
+        ("train.learning_rate", "fast", "number"),
+        ("split", None, "object"),
+        # out of range
+        ("epochs", 0, "greater than or equal to 1"),
+        ("batch_size", 0, "greater than or equal to 1"),
+        ("threads", 0, "greater than or equal to 1"),
+        ("conv_layers", 0, "greater than or equal to 1"),
+        ("conv_layers", 5, "less than or equal to 4"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("rendered.seed", -1, "greater than or equal to 0"),
+        ("split.seed", 2**31, "less than 2147483648"),
+        ("datasets.ai2.native_size", 15, "greater than or equal to 16"),
+        ("datasets.ai2.input_size", 1025, "less than or equal to 1024"),
+        ("datasets.ai2.labels.Fear", 0, "greater than or equal to 1"),
+        ("datasets.ai2.labels", {"Anger": 5}, "at least 2"),
+        ("rendered.scale", 0.0, "greater than 0"),
+        ("rendered.scale", 1.1, "less than or equal to 1"),
+        ("rendered.scale", float("nan"), "finite"),
+        ("rendered.test_share", 0.0, "greater than 0"),
+        ("rendered.test_share", 1.0, "less than 1"),
+        ("rendered.label_noise", -0.1, "greater than or equal to 0"),
+        ("rendered.label_noise", 1.1, "less than or equal to 1"),
+        ("split.validation_share", 0.0, "greater than 0"),
+        ("split.validation_share", 1.0, "less than 1"),
+        ("model.filters", [16, 32, 64], "at least 4"),
+        ("model.filters", [16, 32, 64, 128, 256], "at most 4"),
+        ("model.dropout", 1.0, "less than 1"),
+        ("model.dropout", float("nan"), "finite"),
+        ("model.dense_units", 0, "greater than or equal to 1"),
+        ("augmentation.zoom", -0.1, "greater than or equal to 0"),
+        ("augmentation.zoom", 1.0, "less than 1"),
+        ("train.learning_rate", 0.0, "greater than 0"),
+        ("train.learning_rate", float("inf"), "finite"),
+        # not one of the choices
+        ("dataset", "ai3", "'ai', 'ai_half' or 'ai2'"),
+        ("source", "kaggle", "'rendered' or 'local'"),
+        ("split.policy", "random", "'holdout'"),
+        ("preprocess.interpolation", "cubic", "'bicubic'"),
+        ("local_sha256", "a" * 63, "[0-9a-f]{64}"),
+        ("local_sha256", "A" * 64, "[0-9a-f]{64}"),
+    ],
+)
+def test_an_invalid_value_is_named_with_its_param_and_what_is_allowed(changed, param, value, allowed):
+    path = changed({param: value})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"{path}: {param} = {value!r} ")
+    assert allowed in line
+
+
+@pytest.mark.parametrize("param", ["epochs", "train", "split.seed", "datasets.ai.labels"])
+def test_a_missing_param_is_named(changed, param):
+    path = changed({param: MISSING})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value) == f"{path}: {param} is missing"
+
+
+@pytest.mark.parametrize("param", ["epoch", "train.momentum", "datasets.ai.size"])
+def test_an_unknown_param_is_named(changed, param):
+    path = changed({param: 1})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value).startswith(f"{path}: {param} is not a known param")
+
+
+def test_every_dataset_must_be_described(changed):
+    path = changed({"datasets.ai2": MISSING})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value) == f"{path}: datasets must describe ai2 too"
+
+
+def test_a_described_dataset_that_is_not_known_is_named(changed):
+    path = changed({"datasets.ai3": {"native_size": 48, "input_size": 48, "labels": {"sad": 1, "happy": 1}}})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value).startswith(f"{path}: datasets.ai3")
+    assert "'ai', 'ai_half' or 'ai2'" in str(raised.value)
+
+
+def test_the_selected_set_has_the_labels_of_the_set_it_is_selected_from(changed):
+    path = changed({"datasets.ai_half.labels": {"happy": 10, "smug": 10}})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value) == f"{path}: datasets.ai_half.labels must be the labels of datasets.ai"
+
+
+@pytest.mark.parametrize("nowhere", [None, ""])
+def test_a_local_source_needs_a_path(changed, nowhere):
+    path = changed({"source": "local", "local_path": nowhere})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value).startswith(f"{path}: source is local, so local_path must")
+    assert params.load(changed({"source": "local", "local_path": "faces.zip"})).local_path == "faces.zip"
+
+
+def test_all_errors_are_listed_one_a_line(changed):
+    path = changed({"epochs": 0, "conv_layers": 9, "split.policy": "none", "train.learning_rate": MISSING, "speed": 1})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 5
+    for param in ("epochs", "conv_layers", "split.policy", "train.learning_rate", "speed"):
+        assert sum(line.startswith(f"{path}: {param} ") for line in lines) == 1
+
+
+@pytest.mark.parametrize("section", ["", "rendered", "split", "preprocess", "model", "augmentation", "train"])
+def test_loaded_params_cannot_be_changed(section):
+    loaded = params.load(REPOSITORY / "params.yaml")
+    holder = getattr(loaded, section) if section else loaded
+    for name in type(holder).model_fields:
+        before = getattr(holder, name)
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(holder, name, before)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"- epochs\n- seed\n", id="a list"),
+        pytest.param(b"epochs: [1, 2\n", id="an open bracket"),
+        pytest.param(b"epochs: 1\n\tseed: 1\n", id="a tab"),
+        pytest.param(b"epochs: 2026-01-01\n", id="a date"),
+        pytest.param(
+            b"local_path: Bilder/\xe4ngstlich.zip\n",
+            id="not UTF-8",
+        ),
+    ],
+)
+def test_a_file_that_is_not_a_mapping_in_yaml_is_named(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value).startswith(f"{path}: ")
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.yaml"):
+        params.load(tmp_path / "nowhere.yaml")
+
+
+def test_a_small_number_is_read_as_dvc_writes_it(changed):
+    """`dvc exp run -S train.learning_rate=0.00001` leaves `learning_rate: 1e-05` in the file."""
+    path = changed({"train.learning_rate": 0.5})
+    path.write_text(path.read_text(encoding="utf-8").replace("0.5", "1e-05"), encoding="utf-8")
+    assert params.load(path).train.learning_rate == 0.00001
