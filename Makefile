@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test test-all lint
+.PHONY: repro test test-all lint verify mlflow-sync
 repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
 
@@ -11,6 +11,12 @@ test: .venv/complete        # what CI runs
 
 test-all: .venv/complete    # and the longer proofs
 	pytest
+
+verify: .venv/complete      # train the committed experiment again, in a clean copy, and compare every byte
+	python -m src.verify
+
+mlflow-sync: .venv/complete # give every experiment of `dvc exp show` its MLflow run
+	python -m src.sync
 
 lint: .venv/complete
 	ruff check . && ruff format --check .

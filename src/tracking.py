@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 from filelock import FileLock
@@ -22,13 +23,15 @@ import mlflow
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from src import environment
 from src.errors import UserError
 from src.files import digest, root
 from src.params import Params
 
 EXPERIMENT = "face-emotions"
 KEY = "experiment_key"
-MODEL = "model_sha256"
+ENVIRONMENT = "environment.json"
+MODEL = "model_md5"  # as in dvc.lock, so that a run is found from a commit too
 PROBE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 Values = dict[tuple[str, int], float]  # (metric, step) -> value
@@ -55,6 +58,7 @@ class Run:
         self.log_history(history.drop(columns=["epoch", "source"]).to_dict("records"))
         self._log_results("train", Path("metrics/train.json"))
         self._log_model(Path("models/model.h5"))
+        self.client.log_dict(self.id, environment.fingerprint(), ENVIRONMENT)
         if stage in ("evaluate", "plot"):
             self._log_results("eval", Path("metrics/eval.json"))
         if stage == "plot":
@@ -74,7 +78,7 @@ class Run:
 
     def _log_model(self, path: Path) -> None:
         """Logs the model with signature and input example, unless these very bytes are logged already."""
-        actual = digest(path)
+        actual = digest(path, "md5")
         if self.client.get_run(self.id).data.tags.get(MODEL) == actual:
             return
         import numpy as np  # TensorFlow takes seconds to import, and most callers find the model logged
@@ -126,6 +130,17 @@ class Run:
         if missing:
             self.client.log_batch(self.id, [Metric(name, value, now, step) for (name, step), value in missing.items()])
         self._held |= missing
+
+
+def environment_of(model_md5: str) -> dict[str, str]:
+    """The environment in which the model of that hash was trained; empty when no run knows it."""
+    client, experiment_id = _connect()
+    found = client.search_runs([experiment_id], f"tags.{MODEL} = '{model_md5}'")
+    if not found or ENVIRONMENT not in {a.path for a in client.list_artifacts(found[0].info.run_id)}:
+        return {}
+    with TemporaryDirectory() as folder:
+        path = Path(client.download_artifacts(found[0].info.run_id, ENVIRONMENT, folder))
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from src.stages import run
 def main(params: Params) -> None:
     from src.training import runtime
 
-    runtime.configure(params.threads)
+    runtime.configure(params)
     from src.model import saved
     from src.training import batches
+    from src.training.checkpoint import Checkpoints
 
     labels = list(params.data.labels)
     folder = Path("data/arrays") / params.dataset
@@ -44,8 +45,11 @@ def main(params: Params) -> None:
     write_csv(
         Path("data/predictions") / f"{params.dataset}.csv", scores.predictions(members, actual, probabilities, labels)
     )
-    with tracking.open_run(params, experiment.key(params)) as tracked:
+    key = experiment.key(params)
+    with tracking.open_run(params, key) as tracked:
         tracked.log_outputs("evaluate")
+    # Only now: as long as DVC has not taken over what train wrote, a crash may bring train back.
+    Checkpoints(key).remove()
 
 
 if __name__ == "__main__":

@@ -6,23 +6,24 @@ import pandas as pd
 
 from src import experiment, tracking
 from src.dataset import arrays
-from src.files import root, write_csv, write_json
+from src.files import write_csv, write_json
 from src.params import Params
 from src.stages import run
+from src.training.checkpoint import Checkpoints
 
 
 def main(params: Params) -> None:
     key = experiment.key(params)
-    with tracking.open_run(params, key) as tracked:  # first: a dead server must not cost a training
+    checkpoints = Checkpoints(key)
+    # The tracking server first: a dead one must not cost a training.
+    with checkpoints.alone(), tracking.open_run(params, key) as tracked:
         from src.training import runtime
 
-        runtime.configure(params.threads)
+        runtime.configure(params)
         from src.model import saved
-        from src.training.checkpoint import Checkpoints
         from src.training.fit import fit
 
         folder = Path("data/arrays") / params.dataset
-        checkpoints = Checkpoints(root() / ".checkpoints" / key)
         train, validation = (arrays.load(folder, split) for split in ("train", "validation"))
         model, history = fit(params, train, validation, checkpoints, tracked.log_history)
 
@@ -31,18 +32,15 @@ def main(params: Params) -> None:
         table.insert(0, "epoch", range(1, len(history) + 1))
         table["source"] = params.source
         write_csv(Path("metrics/history.csv"), table)
-        write_json(
-            Path("metrics/train.json"),
-            {
-                "dataset": params.dataset,
-                "source": params.source,
-                "epochs": len(history),
-                "parameters": model.count_params(),
-                **history[-1],
-            },
-        )
+        results = {
+            "dataset": params.dataset,
+            "source": params.source,
+            "epochs": len(history),
+            "parameters": model.count_params(),
+            **history[-1],
+        }
+        write_json(Path("metrics/train.json"), results)
         tracked.log_outputs("train")
-        checkpoints.remove()
 
 
 if __name__ == "__main__":

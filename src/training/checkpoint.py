@@ -5,31 +5,61 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
+from filelock import FileLock, Timeout
 
-from src.files import replacing
+from src.files import replacing, root
 
-KEPT = 2  # the newest, and the one before in case the newest is damaged
+if TYPE_CHECKING:
+    import keras
+
+KEPT = 2  # per experiment: the newest, and the one before in case the newest is damaged
+EXPERIMENTS = 8  # of which checkpoints are kept: of runs that were stopped and not taken up again
 DIGEST = 32
+
+History = list[dict[str, float]]
 
 
 class Checkpoints:
     """A folder with one file per epoch, named by it: SHA-256 of the rest, then the rest as a NumPy archive.
 
-    It holds every variable of model and optimizer, dropout's random state among them, and the history so far.
+    It holds every variable of model and optimizer, dropout's random state among them, and the history so far. It
+    belongs to the experiment `key` and stands in the repository, where DVC deletes nothing, also for `dvc exp run
+    --temp` and `--queue`.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, key: str):
+        self.folder = root() / ".checkpoints" / key
 
-    def save(self, model: keras.Model, history: list[dict[str, float]]) -> None:
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes from training the same experiment, also one whose `dvc` died before it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        holder = self.folder.with_suffix(".pid")
+        lock = FileLock(self.folder.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            pid = holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
+            print(f"process {pid} is training this very experiment: waiting for it; end it to go on in its place")
+            lock.acquire()
+        try:
+            holder.write_text(str(os.getpid()), encoding="utf-8")
+            self._forget_old_experiments()
+            yield
+        finally:
+            lock.release()
+
+    def save(self, model: "keras.Model", history: History) -> None:
         """Writes the state after epoch `len(history)`; a crash while writing leaves the earlier ones whole."""
         buffer = io.BytesIO()
-        arrays = {str(number): value for number, value in enumerate(_state(model))}
-        np.savez(buffer, history=np.array(json.dumps(history)), **{n: v.numpy() for n, v in arrays.items()})
+        state = {str(number): variable.numpy() for number, variable in enumerate(_state(model))}
+        np.savez(buffer, history=np.array(json.dumps(history)), **state)
         content = buffer.getbuffer()
         with replacing(self.folder / f"{len(history):06d}") as temporary, temporary.open("wb") as file:
             file.write(hashlib.sha256(content).digest())
@@ -39,7 +69,7 @@ class Checkpoints:
         for old in self._newest_first()[KEPT:]:
             old.unlink()
 
-    def restore(self, model: keras.Model) -> list[dict[str, float]]:
+    def restore(self, model: "keras.Model") -> History:
         """Puts `model` into the newest undamaged state; returns its history, empty when there is none."""
         for path in self._newest_first():
             content = path.read_bytes()
@@ -53,12 +83,21 @@ class Checkpoints:
         return []
 
     def remove(self) -> None:
+        """Deletes them. The empty lock file stays: another process may be waiting on it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.with_suffix(".pid").unlink(missing_ok=True)
 
     def _newest_first(self) -> list[Path]:
-        return sorted((path for path in self.folder.glob("[0-9]*")), reverse=True)
+        return sorted(self.folder.glob("[0-9]*"), reverse=True)
+
+    def _forget_old_experiments(self) -> None:
+        folders = [path for path in self.folder.parent.iterdir() if path.is_dir() and path != self.folder]
+        for old in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[EXPERIMENTS - 1 :]:
+            with suppress(Timeout), FileLock(old.with_suffix(".lock"), timeout=0):
+                shutil.rmtree(old)
+                old.with_suffix(".pid").unlink(missing_ok=True)
 
 
-def _state(model: keras.Model) -> list:
+def _state(model: "keras.Model") -> list:
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]

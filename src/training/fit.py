@@ -9,9 +9,8 @@ from tqdm import tqdm
 from src.model import network
 from src.params import Params
 from src.training import batches
-from src.training.checkpoint import Checkpoints
+from src.training.checkpoint import Checkpoints, History
 
-History = list[dict[str, float]]
 CURVES = ("accuracy", "loss", "val_accuracy", "val_loss")
 Arrays = tuple[np.ndarray, np.ndarray]
 

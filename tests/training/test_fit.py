@@ -28,7 +28,13 @@ def arrays():
     )
 
 
-def train(small, arrays, folder, stop_after=None):
+@pytest.fixture(autouse=True)
+def repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path / ".checkpoints"
+
+
+def train(small, arrays, key, stop_after=None):
     seen = []
 
     def on_epoch(history):
@@ -36,7 +42,7 @@ def train(small, arrays, folder, stop_after=None):
         if len(history) == stop_after:
             raise Stopped
 
-    model, history = fit.fit(small, *arrays, Checkpoints(folder), on_epoch)
+    model, history = fit.fit(small, *arrays, Checkpoints(key), on_epoch)
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)], history, seen
 
 
@@ -45,39 +51,41 @@ def same(left, right):
 
 
 @pytest.fixture
-def undisturbed(small, arrays, tmp_path):
-    return train(small, arrays, tmp_path / "undisturbed")
+def undisturbed(small, arrays):
+    return train(small, arrays, "undisturbed")
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(small, arrays, tmp_path, undisturbed):
+def test_a_stopped_run_goes_on_to_the_same_bits(small, arrays, undisturbed):
     with pytest.raises(Stopped):
-        train(small, arrays, tmp_path / "c", stop_after=2)
-    state, history, seen = train(small, arrays, tmp_path / "c")
+        train(small, arrays, "c", stop_after=2)
+    state, history, seen = train(small, arrays, "c")
     assert seen == [2, 3, 4]  # epochs 1 and 2 were not trained again
     assert history == undisturbed[1]
     assert same(state, undisturbed[0])
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b[:5000] + b"\0\0\0\0" + b[5004:], lambda b: b""])
-def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(small, arrays, tmp_path, undisturbed, damage, capsys):
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
+    small, arrays, repository, undisturbed, damage, capsys
+):
     with pytest.raises(Stopped):
-        train(small, arrays, tmp_path / "c", stop_after=3)
-    newest = max((tmp_path / "c").iterdir())
+        train(small, arrays, "c", stop_after=3)
+    newest = max((repository / "c").iterdir())
     newest.write_bytes(damage(newest.read_bytes()))
-    state, history, seen = train(small, arrays, tmp_path / "c")
+    state, history, seen = train(small, arrays, "c")
     assert "epoch 3 is damaged" in capsys.readouterr().out
     assert seen == [2, 3, 4]
     assert history == undisturbed[1]
     assert same(state, undisturbed[0])
 
 
-def test_checkpoints_are_bounded_in_number(small, arrays, tmp_path):
-    train(small, arrays, tmp_path / "c")
-    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["000003", "000004"]
+def test_checkpoints_are_bounded_in_number(small, arrays, repository):
+    train(small, arrays, "c")
+    assert sorted(path.name for path in (repository / "c").iterdir()) == ["000003", "000004"]
 
 
-def test_another_seed_trains_differently(small, arrays, tmp_path, undisturbed):
-    assert train(small.model_copy(update={"seed": 2}), arrays, tmp_path / "c")[1] != undisturbed[1]
+def test_another_seed_trains_differently(small, arrays, undisturbed):
+    assert train(small.model_copy(update={"seed": 2}), arrays, "c")[1] != undisturbed[1]
 
 
 def test_every_image_comes_once_an_epoch_in_another_order():
@@ -91,6 +99,6 @@ def test_every_image_comes_once_an_epoch_in_another_order():
     assert not np.array_equal(*orders)
 
 
-def test_an_epoch_takes_as_many_steps_as_there_are_batches(small, arrays, tmp_path):
-    model, _ = fit.fit(small, *arrays, Checkpoints(tmp_path), lambda history: None)
+def test_an_epoch_takes_as_many_steps_as_there_are_batches(small, arrays):
+    model, _ = fit.fit(small, *arrays, Checkpoints("c"), lambda history: None)
     assert int(model.optimizer.iterations) == 4 * 8  # 60 images in batches of 8, 4 epochs

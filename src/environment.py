@@ -1,0 +1,38 @@
+"""What a result depends on besides commit, params and data. Logged to MLflow, never written to a DVC output."""
+
+import os
+import platform
+from importlib.metadata import distributions
+from pathlib import Path
+
+WATCHED = ("ONEDNN_", "DNNL_", "TF_", "TENSORFLOW_", "OMP_", "OPENCV_CPU", "NPY_DISABLE", "CUDA_VISIBLE")
+
+
+def fingerprint() -> dict[str, str]:
+    """Flat and sorted: machine, CPU model, its features and caches, settings in the environment, every package."""
+    found = {
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        **_cpu(),
+    }
+    found |= {f"env.{name}": value for name, value in os.environ.items() if name.startswith(WATCHED)}
+    found |= {f"package.{d.name.lower()}": d.version for d in distributions()}
+    return dict(sorted(found.items()))
+
+
+def _cpu() -> dict[str, str]:
+    """From /proc and /sys, where there are any; elsewhere what Python knows."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return {"cpu.model": platform.processor(), "cpu.cores": str(os.cpu_count())}
+    first_core = info.read_text().split("\n\n")[0]
+    fields = dict(map(str.strip, line.split(":", 1)) for line in first_core.splitlines() if ":" in line)
+    caches = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
+    vector = sorted(flag for flag in fields.get("flags", "").split() if flag.startswith(("sse", "avx", "fma", "amx")))
+    return {
+        "cpu.model": fields.get("model name", ""),
+        "cpu.cores": str(os.cpu_count()),
+        "cpu.features": " ".join(vector),
+        "cpu.caches": " ".join(path.read_text().strip() for path in caches),
+    }

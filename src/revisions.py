@@ -1,0 +1,46 @@
+"""Clean copies of a commit or a DVC experiment, outside the working tree, sharing DVC's cache or not."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.errors import UserError
+
+
+def call(*command: str, cwd: Path, capture: bool = True, **environment: str) -> str:
+    """Runs git, dvc or python (that of this environment) and returns what it prints.
+
+    Raises:
+        UserError: the command fails; with the end of what it said.
+    """
+    tools = Path(sys.executable).parent
+    path = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
+    # Not what a surrounding `dvc exp run` has set: the copy is a repository of its own.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    done = subprocess.run(
+        command, cwd=cwd, env=ours | {"PATH": path} | environment, text=True, capture_output=capture, check=False
+    )
+    if done.returncode:
+        said = f": {(done.stderr or done.stdout).strip()[-2000:]}" if capture else ""
+        raise UserError(f"{' '.join(command)} failed with status {done.returncode}{said}")
+    return done.stdout or ""
+
+
+@contextmanager
+def clean_copy(repository: Path, revision: str, share_cache: bool) -> Iterator[Path]:
+    """A clone of `repository` at `revision` in a temporary folder, with DVC's cache shared or empty."""
+    commit = call("git", "rev-parse", "--verify", f"{revision}^{{commit}}", cwd=repository).strip()
+    with tempfile.TemporaryDirectory(prefix="face-emotions-") as folder:
+        copy = Path(folder) / "repository"
+        call("git", "init", "-q", str(copy), cwd=repository)
+        call("git", "fetch", "-q", str(repository), commit, cwd=copy)
+        call("git", "checkout", "-q", "FETCH_HEAD", cwd=copy)
+        if share_cache:
+            cache = call("dvc", "cache", "dir", cwd=repository).strip()
+            call("dvc", "cache", "dir", "--local", cache, cwd=copy)
+            call("dvc", "checkout", "-q", cwd=copy)
+        yield copy

@@ -1,0 +1,101 @@
+"""Retrains a committed experiment in a clean copy and compares every output with dvc.lock: python -m src.verify
+
+Exit status 0 and one line when all bytes are the same; otherwise what differs, from which epoch on, and both
+environments side by side.
+"""
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from src import environment, params, tracking
+from src.errors import UserError
+from src.files import root
+from src.revisions import call, clean_copy
+
+MODEL = "models/model.h5"
+
+
+def outputs(lock: str) -> dict[str, str]:
+    """Path -> hash of every output in the text of a dvc.lock."""
+    stages = YAML(typ="safe", pure=True).load(lock)["stages"].values()
+    return {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+
+
+def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
+    """Lines about what differs; none when every output is the same.
+
+    Raises:
+        UserError: there is no such revision, it has no dvc.lock, or its pipeline fails here.
+    """
+    with clean_copy(repository, revision, share_cache=False) as copy:
+        committed = outputs((copy / "dvc.lock").read_text(encoding="utf-8"))
+        history = (copy / "metrics/history.csv").read_text(encoding="utf-8")
+        _adapt(copy / "params.yaml", repository, threads)
+        store = f"sqlite:///{(copy / 'mlflow.db').as_posix()}"
+        call("dvc", "repro", "--force", cwd=copy, capture=False, MLFLOW_TRACKING_URI=store)
+        again = outputs((copy / "dvc.lock").read_text(encoding="utf-8"))
+        differing = [path for path in committed if again.get(path) != committed[path]]
+        if not differing:
+            print(f"identical: all {len(committed)} outputs of {revision} came out with the bytes in its dvc.lock")
+            return []
+        report = [f"different: {path} ({committed[path]} -> {again.get(path)})" for path in differing]
+        report += _first_difference(history, (copy / "metrics/history.csv").read_text(encoding="utf-8"))
+    then = tracking.environment_of(committed[MODEL])
+    return report + _side_by_side(then, environment.fingerprint())
+
+
+def _adapt(path: Path, repository: Path, threads: int | None) -> None:
+    """Lets the copy find local data that stands relative to the repository, and tries other threads if asked."""
+    yaml = YAML()
+    values = yaml.load(path.read_text(encoding="utf-8"))
+    if values["source"] == "local":
+        values["local_path"] = str((repository / values["local_path"]).resolve())
+    if threads:
+        values["threads"] = threads
+    yaml.dump(values, path)
+    params.load(path)
+
+
+def _first_difference(before: str, after: str) -> list[str]:
+    old, new = (pd.read_csv(io.StringIO(text), float_precision="round_trip") for text in (before, after))
+    curves = [name for name in old.columns if name not in ("epoch", "source")]
+    for (_, was), (_, now) in zip(old.iterrows(), new.iterrows(), strict=False):
+        changed = {name: now[name] - was[name] for name in curves if now[name] != was[name]}
+        if changed:
+            by = ", ".join(f"{name} by {difference:+.3g}" for name, difference in changed.items())
+            return [f"history.csv differs from epoch {was['epoch']} on: {by}"]
+    if len(old) != len(new):
+        return [f"history.csv has {len(new)} epochs instead of {len(old)}, equal as far as both go"]
+    return ["history.csv is the same"]
+
+
+def _side_by_side(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    if not then:
+        return ["no run in MLflow knows the environment of the committed result; here:"] + [
+            f"  {name}: {value}" for name, value in now.items() if not name.startswith("package.")
+        ]
+    names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    lines = [f"  {name}: {then.get(name, '-')} | {now.get(name, '-')}" for name in names]
+    return ["environment, committed | here:", *(lines or ["  the same in everything that is recorded"])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m src.verify", description=__doc__.splitlines()[0])
+    parser.add_argument("revision", nargs="?", default="HEAD", help="commit or DVC experiment, default HEAD")
+    parser.add_argument("--threads", type=int, help="train with another number of threads, to see the difference")
+    arguments = parser.parse_args()
+    report = verify(root(), arguments.revision, arguments.threads)
+    print("\n".join(report), end="\n" if report else "")
+    sys.exit(bool(report))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
