@@ -30,10 +30,23 @@ def call(*command: str, cwd: Path, capture: bool = True, **environment: str) -> 
     return done.stdout or ""
 
 
+def resolve(repository: Path, revision: str) -> str:
+    """The commit that a git revision or the name of a DVC experiment stands for.
+
+    Raises:
+        UserError: neither is called that.
+    """
+    # DVC keeps an experiment as refs/exps/<2 digits>/<38 digits of its baseline>/<name>, newest baseline last.
+    named = call("git", "for-each-ref", "--sort=creatordate", "--format=%(refname)", "refs/exps", cwd=repository)
+    experiments = [ref for ref in named.split() if ref.split("/", 4)[4:] == [revision]]
+    wanted = experiments[-1] if experiments else revision
+    return call("git", "rev-parse", "--verify", f"{wanted}^{{commit}}", cwd=repository).strip()
+
+
 @contextmanager
 def clean_copy(repository: Path, revision: str, share_cache: bool) -> Iterator[Path]:
     """A clone of `repository` at `revision` in a temporary folder, with DVC's cache shared or empty."""
-    commit = call("git", "rev-parse", "--verify", f"{revision}^{{commit}}", cwd=repository).strip()
+    commit = resolve(repository, revision)
     with tempfile.TemporaryDirectory(prefix="face-emotions-") as folder:
         copy = Path(folder) / "repository"
         call("git", "init", "-q", str(copy), cwd=repository)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src.revisions import resolve
+
 HERE = Path(__file__).resolve().parents[1]
 SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16}
 
@@ -38,6 +40,10 @@ class Clone:
             section[last] = value
         file.write_text(yaml.safe_dump(params, sort_keys=False))
 
+    def show(self, revision: str, path: str) -> str:
+        """The text of a file in a commit or a DVC experiment."""
+        return self.run("git", "show", f"{resolve(self.path, revision)}:{path}").stdout
+
     def commit(self, message: str) -> None:
         self.run("git", "add", "-A")
         self.run("git", "commit", "-qm", message, "--allow-empty")
@@ -53,6 +59,15 @@ def clone_of(source: Path, path: Path) -> Clone:
     clone = Clone(path)
     clone.run("git", "config", "user.name", "Test")
     clone.run("git", "config", "user.email", "test@example.com")
+    return clone
+
+
+def fresh(source: Clone, path: Path, **params) -> Clone:
+    """A clone with an empty cache, and other params if there are any."""
+    clone = clone_of(source.path, path)
+    if params:
+        clone.set_params(params)
+        clone.commit("params")
     return clone
 
 

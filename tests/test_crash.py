@@ -1,0 +1,91 @@
+"""Whatever is killed, and when: it goes on, and ends with the bytes of an undisturbed run."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import mlflow
+
+from tests.conftest import Clone, environment, fresh
+
+
+def start(clone: Clone, log: Path) -> subprocess.Popen:
+    """`dvc repro` in a process group of its own."""
+    with log.open("a") as file:
+        return subprocess.Popen(
+            ["dvc", "repro"], cwd=clone.path, env=environment(), stdout=file, stderr=file, start_new_session=True
+        )
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 240):
+    """Polls until `condition()` gives something or the process ends."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.002)
+    return condition()
+
+
+def checkpoints(clone: Clone) -> list[Path]:
+    return sorted((clone.path / ".checkpoints").glob("*/0*"))
+
+
+def half_written(clone: Clone) -> list[Path]:
+    return list((clone.path / ".checkpoints").glob("*/.*.part"))
+
+
+def test_killed_at_random_and_while_writing_a_checkpoint_it_ends_with_the_bytes_of_an_undisturbed_run(small, tmp_path):
+    # One layer: its dense weights make a checkpoint large enough to be caught in the middle of writing it.
+    params = {"epochs": 5, "conv_layers": 1, "model.dense_units": 128}
+    undisturbed = fresh(small, tmp_path / "undisturbed", **params)
+    undisturbed.run("dvc", "repro")
+
+    clone, log = fresh(small, tmp_path / "killed", **params), tmp_path / "log"
+    moments = random.Random(7)
+
+    def kill(process):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    process = start(clone, log)  # before training: while faces are drawn, or hashed, or decoded
+    time.sleep(moments.uniform(2, 8))
+    kill(process)
+    process = start(clone, log)
+    assert wait_for(lambda: len(checkpoints(clone)) >= 2, process)
+    assert wait_for(lambda: list((clone.path / ".checkpoints").glob("*/.*.part")), process)
+    kill(process)
+    assert list((clone.path / ".checkpoints").glob("*/.*.part")), (
+        "the kill came too late for this test to mean anything"
+    )
+    done = int(checkpoints(clone)[-1].name)
+    process = start(clone, log)
+    assert wait_for(lambda: checkpoints(clone) and int(checkpoints(clone)[-1].name) > done, process)
+    kill(process)
+    assert start(clone, log).wait() == 0, log.read_text()[-3000:]
+
+    # Each clone has a cache of its own, so this is what the resumed trainings computed, and they did resume.
+    assert f"continuing after epoch {done} of 5" in log.read_text()
+    assert (clone.path / "dvc.lock").read_text() == (undisturbed.path / "dvc.lock").read_text()
+    assert checkpoints(clone) == []
+    client = mlflow.MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("face-emotions").experiment_id])
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4, 5]
+
+
+def test_a_trainer_whose_dvc_died_is_waited_for(small, tmp_path):
+    clone, log = fresh(small, tmp_path / "orphan", epochs=12), tmp_path / "log"
+    process = start(clone, log)
+    assert wait_for(lambda: checkpoints(clone), process)
+    (holder,) = (clone.path / ".checkpoints").glob("*.pid")
+    trainer = int(holder.read_text())
+    process.kill()
+    process.wait()
+    os.kill(trainer, 0)  # it lives
+    assert start(clone, log).wait() == 0, log.read_text()[-3000:]
+    said = log.read_text()
+    assert f"process {trainer} is training this very experiment: waiting for it" in said
+    assert "continuing after epoch 12 of 12" in said  # the second one found nothing left to train
