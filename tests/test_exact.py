@@ -7,7 +7,7 @@ import time
 import mlflow
 import pytest
 
-from tests.conftest import environment
+from tests.conftest import environment, fresh
 
 
 def test_verify_finds_the_same_bytes_elsewhere_under_other_settings_on_one_core(reproduced, tmp_path):
