@@ -15,7 +15,7 @@ from src.stages import run
 def main(params: Params) -> None:
     from src.training import runtime
 
-    runtime.configure(params)
+    runtime.configure(params.threads)
     from src.model import saved
     from src.training import batches
     from src.training.checkpoint import Checkpoints
