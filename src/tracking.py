@@ -29,6 +29,7 @@ from src.files import digest, root
 from src.params import Params
 
 EXPERIMENT = "face-emotions"
+VIEW = {"mlflow.experimentKind": "custom_model_development"}  # opens the page on training runs
 KEY = "experiment_key"
 ENVIRONMENT = "environment.json"
 MODEL = "model_md5"  # as in dvc.lock, so that a run is found from a commit too
@@ -58,7 +59,8 @@ class Run:
         self.log_history(history.drop(columns=["epoch", "source"]).to_dict("records"))
         self._log_results("train", Path("metrics/train.json"))
         self._log_model(Path("models/model.h5"))
-        self.client.log_dict(self.id, environment.fingerprint(), ENVIRONMENT)
+        if stage == "train":  # where it was trained, not where somebody evaluates it
+            self.client.log_dict(self.id, environment.fingerprint(), ENVIRONMENT)
         if stage in ("evaluate", "plot"):
             self._log_results("eval", Path("metrics/eval.json"))
         if stage == "plot":
@@ -71,10 +73,11 @@ class Run:
 
     def _log_results(self, prefix: str, path: Path) -> None:
         """Logs every number in a metrics file, at the last epoch's step; strings become tags."""
-        flat = _flat(json.loads(path.read_text(encoding="utf-8")))
-        self._tag({f"{prefix}.{name}": value for name, value in flat.items() if isinstance(value, str)})
+        # With slashes, because `mlflow ui` makes a section of charts of what stands before one.
+        flat = _flat(json.loads(path.read_text(encoding="utf-8")), "/")
+        self._tag({f"{prefix}/{name}": value for name, value in flat.items() if isinstance(value, str)})
         numbers = {name: value for name, value in flat.items() if not isinstance(value, str)}
-        self._log({(f"{prefix}.{name}", self.params.epochs): float(value) for name, value in numbers.items()})
+        self._log({(f"{prefix}/{name}", self.params.epochs): float(value) for name, value in numbers.items()})
 
     def _log_model(self, path: Path) -> None:
         """Logs the model with signature and input example, unless these very bytes are logged already."""
@@ -104,7 +107,7 @@ class Run:
         run = self.client.create_run(
             self.experiment_id, run_name=f"{p.source}-{p.dataset}-conv{p.conv_layers}-{p.epochs}-seed{p.seed}"
         )
-        values = _flat(p.model_dump(mode="json"))
+        values = _flat(p.model_dump(mode="json"), ".")
         tags = {KEY: self.key, "dataset": p.dataset, "source": p.source, "conv_layers": p.conv_layers}
         self.client.log_batch(
             run.info.run_id,
@@ -170,7 +173,7 @@ def _connect() -> tuple[mlflow.MlflowClient, str]:
             client = mlflow.MlflowClient()
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
-                return client, client.create_experiment(EXPERIMENT, location)
+                return client, client.create_experiment(EXPERIMENT, location, VIEW)
     except (MlflowException, OSError) as error:
         raise UserError(
             f"MLFLOW_TRACKING_URI: cannot use the MLflow store at {uri}: {error}\n"
@@ -202,9 +205,9 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _flat(nested: dict) -> dict:
+def _flat(nested: dict, separator: str) -> dict:
     """{"a": {"b": 1}} -> {"a.b": 1}"""
-    return pd.json_normalize(nested, sep=".").to_dict("records")[0]
+    return pd.json_normalize(nested, sep=separator).to_dict("records")[0]
 
 
 def _provenance() -> dict[str, str]:

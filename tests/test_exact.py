@@ -61,7 +61,7 @@ def test_sync_gives_an_empty_database_every_experiment_once(reproduced, tmp_path
     assert second.data.tags["dvc_experiment"] == "seed-two"
     assert len(client.get_metric_history(second.info.run_id, "val_loss")) == 1
     evaluated = json.loads(clone.show("seed-two", "metrics/eval.json"))
-    assert second.data.metrics["eval.loss"] == evaluated["loss"]
+    assert second.data.metrics["eval/loss"] == evaluated["loss"]
     assert clone.run("git", "status", "--porcelain").stdout == ""
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 
 import mlflow
@@ -31,7 +32,7 @@ def runs(client, **tags):
 
 
 def test_repro_writes_every_output_and_says_rendered_in_each_metrics_file(reproduced):
-    for name in ("preprocess.json", "train.json", "eval.json", "history.csv", "confusion.csv"):
+    for name in ("audit.json", "preprocess.json", "train.json", "eval.json", "history.csv", "confusion.csv"):
         assert "rendered" in (reproduced.path / "metrics" / name).read_text()
     for name in ("samples", "curves", "confusion", "prediction", "mistakes"):
         assert (reproduced.path / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -57,7 +58,7 @@ def test_the_run_in_mlflow_holds_curves_scores_figures_and_model(reproduced, cli
     for name in ("accuracy", "loss", "val_accuracy", "val_loss"):
         logged = client.get_metric_history(run.info.run_id, name)
         assert [(p.step, p.value) for p in logged] == [(int(row["epoch"]), float(row[name])) for row in rows]
-    assert run.data.metrics["eval.macro_f1"] == metric(reproduced, "eval.json")["macro_f1"]
+    assert run.data.metrics["eval/macro_f1"] == metric(reproduced, "eval.json")["macro_f1"]
     assert run.data.tags["mlflow.source.git.commit"] in reproduced.run("git", "log", "--format=%H").stdout
     figures = {artifact.path for artifact in client.list_artifacts(run.info.run_id, "figures")}
     assert "figures/curves.png" in figures
@@ -83,9 +84,12 @@ def test_a_dead_tracking_server_stops_before_training(reproduced, tmp_path):
     assert not (clone.path / "models/model.h5").exists()
 
 
-def test_an_experiment_in_a_temporary_copy_lands_in_the_repositorys_mlflow(reproduced, client):
-    reproduced.run("dvc", "exp", "run", "--temp", "-n", "two-layers", "-S", "conv_layers=2")
+def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_repositorys_mlflow(reproduced, client):
+    shutil.copy(reproduced.path / "data/raw/ai.zip", reproduced.path.parent / "faces.zip")
+    local = ["-S", "source=local", "-S", "local_path=../faces.zip"]
+    reproduced.run("dvc", "exp", "run", "--temp", "-n", "two-layers", "-S", "conv_layers=2", *local)
     (run,) = runs(client, conv_layers=2)
+    assert run.data.tags["source"] == "local"
     assert run.data.tags["dvc_experiment"] == "two-layers"
     assert {a.path for a in client.list_artifacts(run.info.run_id, "figures")} >= {"figures/curves.png"}
     compared = json.loads(reproduced.run("dvc", "metrics", "diff", "HEAD", "two-layers", "--json").stdout)
@@ -106,7 +110,7 @@ def test_three_datasets_queued_on_two_workers_all_land(reproduced, client):
     assert listed.count("Success") == 3, listed
     found = {run.data.tags["dataset"]: run for run in runs(client) if run.data.params["epochs"] == "1"}
     assert set(found) == {"ai", "ai_half", "ai2"}
-    assert all(run.info.status == "FINISHED" and "eval.accuracy" in run.data.metrics for run in found.values())
+    assert all(run.info.status == "FINISHED" and "eval/accuracy" in run.data.metrics for run in found.values())
     assert reproduced.run("git", "status", "--porcelain").stdout == ""
 
 
