@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from filelock import FileLock
 
-os.environ.setdefault("MLFLOW_DISABLE_AUTO_LOGGING", "true")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nobody agreed to it, and it wants a network
 
 import mlflow
 from mlflow.entities import Metric, Param, RunTag
