@@ -7,7 +7,7 @@ repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
 
 test: .venv/complete        # what CI runs
-	pytest -n 2 --dist loadfile -m "not slow"
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: .venv/complete    # and the longer proofs
 	pytest

@@ -14,6 +14,11 @@ HERE = Path(__file__).resolve().parents[1]
 SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests first, so that two workers end at about the same time."""
+    items.sort(key=lambda item: "small" not in item.fixturenames)
+
+
 class Clone:
     """A git clone whose commands run as a user types them."""
 

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import mlflow
-import pytest
 
 from tests.conftest import Clone, environment, fresh
 
@@ -91,25 +90,3 @@ def test_a_trainer_whose_dvc_died_is_waited_for(small, tmp_path):
     said = log.read_text()
     assert f"process {trainer} is training this very experiment: waiting for it" in said
     assert "continuing after epoch 12 of 12" in said  # the second one found nothing left to train
-
-
-@pytest.mark.slow
-def test_twenty_kills_in_one_run_of_ten_epochs(small, tmp_path):
-    params = {"epochs": 10, "rendered.scale": 0.1}  # an epoch lasts long enough to be hit
-    undisturbed = fresh(small, tmp_path / "undisturbed", **params)
-    undisturbed.run("dvc", "repro")
-    clone, log = fresh(small, tmp_path / "killed", **params), tmp_path / "log"
-    moments = random.Random(11)
-    killed = 0
-    while killed < 20:
-        process, before = start(clone, log), checkpoints(clone)
-        trained = killed % 3 == 2  # then somewhere after the next epoch; otherwise at any time before training
-        if trained:
-            assert wait_for(lambda before=before: checkpoints(clone) not in ([], before), process)
-        time.sleep(moments.uniform(0, 0.2 if trained else 7))
-        assert process.poll() is None, "it was complete before it was killed often enough"
-        kill(process)
-        killed += 1
-    assert start(clone, log).wait() == 0, log.read_text()[-3000:]
-    assert log.read_text().count("continuing after epoch") >= 5
-    assert (clone.path / "dvc.lock").read_text() == (undisturbed.path / "dvc.lock").read_text()

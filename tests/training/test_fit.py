@@ -13,7 +13,7 @@ class Stopped(Exception):
 
 
 @pytest.fixture
-def small():
+def small_params():
     values = params.load().model_dump()
     values |= {"epochs": 4, "batch_size": 8}
     values["model"]["dense_units"] = 8
@@ -34,7 +34,7 @@ def repository(tmp_path, monkeypatch):
     return tmp_path / ".checkpoints"
 
 
-def train(small, arrays, key, stop_after=None):
+def train(small_params, arrays, key, stop_after=None):
     seen = []
 
     def on_epoch(history):
@@ -42,7 +42,7 @@ def train(small, arrays, key, stop_after=None):
         if len(history) == stop_after:
             raise Stopped
 
-    model, history = fit.fit(small, *arrays, Checkpoints(key), on_epoch)
+    model, history = fit.fit(small_params, *arrays, Checkpoints(key), on_epoch)
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)], history, seen
 
 
@@ -51,14 +51,14 @@ def same(left, right):
 
 
 @pytest.fixture
-def undisturbed(small, arrays):
-    return train(small, arrays, "undisturbed")
+def undisturbed(small_params, arrays):
+    return train(small_params, arrays, "undisturbed")
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(small, arrays, undisturbed):
+def test_a_stopped_run_goes_on_to_the_same_bits(small_params, arrays, undisturbed):
     with pytest.raises(Stopped):
-        train(small, arrays, "c", stop_after=2)
-    state, history, seen = train(small, arrays, "c")
+        train(small_params, arrays, "c", stop_after=2)
+    state, history, seen = train(small_params, arrays, "c")
     assert seen == [2, 3, 4]  # epochs 1 and 2 were not trained again
     assert history == undisturbed[1]
     assert same(state, undisturbed[0])
@@ -66,26 +66,26 @@ def test_a_stopped_run_goes_on_to_the_same_bits(small, arrays, undisturbed):
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b[:5000] + b"\0\0\0\0" + b[5004:], lambda b: b""])
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
-    small, arrays, repository, undisturbed, damage, capsys
+    small_params, arrays, repository, undisturbed, damage, capsys
 ):
     with pytest.raises(Stopped):
-        train(small, arrays, "c", stop_after=3)
+        train(small_params, arrays, "c", stop_after=3)
     newest = max((repository / "c").iterdir())
     newest.write_bytes(damage(newest.read_bytes()))
-    state, history, seen = train(small, arrays, "c")
+    state, history, seen = train(small_params, arrays, "c")
     assert "epoch 3 is damaged" in capsys.readouterr().out
     assert seen == [2, 3, 4]
     assert history == undisturbed[1]
     assert same(state, undisturbed[0])
 
 
-def test_checkpoints_are_bounded_in_number(small, arrays, repository):
-    train(small, arrays, "c")
+def test_checkpoints_are_bounded_in_number(small_params, arrays, repository):
+    train(small_params, arrays, "c")
     assert sorted(path.name for path in (repository / "c").iterdir()) == ["000003", "000004"]
 
 
-def test_another_seed_trains_differently(small, arrays, undisturbed):
-    assert train(small.model_copy(update={"seed": 2}), arrays, "c")[1] != undisturbed[1]
+def test_another_seed_trains_differently(small_params, arrays, undisturbed):
+    assert train(small_params.model_copy(update={"seed": 2}), arrays, "c")[1] != undisturbed[1]
 
 
 def test_every_image_comes_once_an_epoch_in_another_order():
@@ -99,6 +99,6 @@ def test_every_image_comes_once_an_epoch_in_another_order():
     assert not np.array_equal(*orders)
 
 
-def test_an_epoch_takes_as_many_steps_as_there_are_batches(small, arrays):
-    model, _ = fit.fit(small, *arrays, Checkpoints("c"), lambda history: None)
+def test_an_epoch_takes_as_many_steps_as_there_are_batches(small_params, arrays):
+    model, _ = fit.fit(small_params, *arrays, Checkpoints("c"), lambda history: None)
     assert int(model.optimizer.iterations) == 4 * 8  # 60 images in batches of 8, 4 epochs
