@@ -23,16 +23,24 @@ def fingerprint() -> dict[str, str]:
 
 def _cpu() -> dict[str, str]:
     """From /proc and /sys, where there are any; elsewhere what Python knows."""
-    info = Path("/proc/cpuinfo")
-    if not info.exists():
+    if not _first_core():
         return {"cpu.model": platform.processor(), "cpu.cores": str(os.cpu_count())}
-    first_core = info.read_text().split("\n\n")[0]
-    fields = dict(map(str.strip, line.split(":", 1)) for line in first_core.splitlines() if ":" in line)
     caches = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
-    vector = sorted(flag for flag in fields.get("flags", "").split() if flag.startswith(("sse", "avx", "fma", "amx")))
     return {
-        "cpu.model": fields.get("model name", ""),
+        "cpu.model": _first_core().get("model name", ""),
         "cpu.cores": str(os.cpu_count()),
-        "cpu.features": " ".join(vector),
+        "cpu.features": " ".join(cpu_features()),
         "cpu.caches": " ".join(path.read_text().strip() for path in caches),
     }
+
+
+def cpu_features() -> list[str]:
+    """The CPU's vector instruction sets, as Linux names them, sorted; empty where the system does not tell."""
+    flags = _first_core().get("flags", "").split()
+    return sorted(flag for flag in flags if flag.startswith(("sse", "avx", "fma", "amx")))
+
+
+def _first_core() -> dict[str, str]:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
+    return dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)

@@ -70,6 +70,7 @@ class Params(Section):
     conv_layers: Annotated[int, Field(ge=1, le=4)]
     seed: Seed
     threads: PositiveInt
+    portable: bool
     datasets: dict[Literal["ai", "ai_half", "ai2"], Dataset]
     rendered: Rendered
     split: Split

@@ -14,6 +14,14 @@ HERE = Path(__file__).resolve().parents[1]
 SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16}
 
 
+def found(name: str) -> Path:
+    """Real faces, where they lie beside the repository; they are never part of it."""
+    path = (HERE / ".." / "shared" / "data" / name).resolve()
+    if not path.is_file():
+        pytest.skip(f"../shared/data/{name} is not there: its terms do not let it be part of the repository")
+    return path
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tests first, so that two workers end at about the same time."""
     items.sort(key=lambda item: "small" not in item.fixturenames)

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import mlflow
+import pytest
 
-from tests.conftest import Clone, environment, fresh
+from tests.conftest import Clone, environment, found, fresh
 
 
 def start(clone: Clone, log: Path) -> subprocess.Popen:
@@ -90,3 +91,29 @@ def test_a_trainer_whose_dvc_died_is_waited_for(small, tmp_path):
     said = log.read_text()
     assert f"process {trainer} is training this very experiment: waiting for it" in said
     assert "continuing after epoch 12 of 12" in said  # the second one found nothing left to train
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("data", "epoch"), [("rendered", 0.5), ("fer2013.zip", 8)])
+def test_twenty_kills_in_one_run_of_ten_epochs(data, epoch, small, tmp_path):
+    """`epoch`: about how many seconds one takes, so that a kill can come at any moment of it."""
+    params = {"epochs": 10, "rendered.scale": 0.1, "model.dense_units": 512}
+    if data != "rendered":
+        params |= {"source": "local", "local_path": str(found(data))}
+    undisturbed = fresh(small, tmp_path / "undisturbed", **params)
+    undisturbed.run("dvc", "repro")
+    clone, log = fresh(small, tmp_path / "killed", **params), tmp_path / "log"
+    moments = random.Random(11)
+    for number in range(20):
+        process, before = start(clone, log), checkpoints(clone)
+        trains = number % 3 == 2  # then somewhere after the next epoch; otherwise at any time up to training
+        if trains:
+            assert wait_for(lambda before=before: checkpoints(clone) not in ([], before), process)
+        time.sleep(moments.uniform(0, epoch if trains else 12))
+        assert process.poll() is None, "it was complete before it was killed often enough"
+        kill(process)
+    assert start(clone, log).wait() == 0, log.read_text()[-3000:]
+    assert log.read_text().count("continuing after epoch") >= 5
+    lock = (clone.path / "dvc.lock").read_text()
+    assert lock == (undisturbed.path / "dvc.lock").read_text()
+    print(lock)  # its hashes, with pytest -s

@@ -1,7 +1,6 @@
 """Known facts of real faces, where they lie beside the repository; they are never part of it."""
 
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,17 +9,10 @@ from src import params
 from src.dataset import policies
 from src.sources import archive, local
 from src.sources.archive import Image
+from tests.conftest import HERE, found
 
-REPOSITORY = Path(__file__).parents[1]
-PARAMS = params.load(REPOSITORY / "params.yaml")
+PARAMS = params.load(HERE / "params.yaml")
 DATASETS = PARAMS.datasets
-
-
-def found(name: str) -> Path:
-    path = (REPOSITORY / ".." / "shared" / "data" / name).resolve()
-    if not path.is_file():
-        pytest.skip(f"../shared/data/{name} is not there: its terms do not let it be part of the repository")
-    return path
 
 
 @pytest.fixture(scope="module")

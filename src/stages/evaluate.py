@@ -15,7 +15,7 @@ from src.stages import run
 def main(params: Params) -> None:
     from src.training import runtime
 
-    runtime.configure(params.threads)
+    runtime.configure(params.threads, params.portable)
     from src.model import saved
     from src.training import batches
     from src.training.checkpoint import Checkpoints

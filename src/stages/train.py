@@ -19,7 +19,7 @@ def main(params: Params) -> None:
     with checkpoints.alone(), tracking.open_run(params, key) as tracked:
         from src.training import runtime
 
-        runtime.configure(params.threads)
+        runtime.configure(params.threads, params.portable)
         from src.model import saved
         from src.training.fit import fit
 

@@ -2,10 +2,29 @@
 
 import os
 
+from src.environment import cpu_features
+from src.errors import UserError
 
-def configure(threads: int) -> None:
-    """Fixes what would otherwise follow the machine. Call before anything else imports TensorFlow."""
+# AVX2 kernels everywhere, also where oneDNN could take wider vectors; and oneDNN everywhere, also on those
+# CPUs for which TensorFlow would leave it out.
+PORTABLE = {"ONEDNN_MAX_CPU_ISA": "AVX2", "TF_ENABLE_ONEDNN_OPTS": "1"}
+
+
+def configure(threads: int, portable: bool) -> None:
+    """Fixes what would otherwise follow the machine. Call before anything else imports TensorFlow.
+
+    Args:
+        threads: inside one operation.
+        portable: also fixes what would follow the model of the CPU.
+
+    Raises:
+        UserError: `portable` on a CPU without AVX2 and FMA.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if portable:
+        if missing := {"avx2", "fma"} - set(cpu_features() or ("avx2", "fma")):
+            raise UserError(f"portable: this CPU has no {' and no '.join(sorted(missing))}; try -S portable=false")
+        os.environ |= PORTABLE
 
     import tensorflow as tf
     from absl import logging
@@ -13,3 +32,19 @@ def configure(threads: int) -> None:
     logging.set_verbosity(logging.ERROR)  # Keras calls HDF5, the report's format, legacy at every save
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
+    if portable:
+        # Would make x / sqrt(y) an x * rsqrt(y) again.
+        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+        tf.nn.batch_normalization = _batch_normalization
+
+
+def _batch_normalization(x, mean, variance, offset, scale, variance_epsilon):
+    """`tf.nn.batch_normalization` with a division by the square root, which IEEE 754 defines to the last bit.
+
+    TensorFlow's own multiplies with `rsqrt`, for which Eigen refines the CPU's approximation, and that is another
+    one on Intel's CPUs than on AMD's. Keras finds this one where it looks for TensorFlow's.
+    """
+    import tensorflow as tf
+
+    factor = scale / tf.sqrt(variance + variance_epsilon)
+    return x * factor + (offset - mean * factor)
