@@ -35,7 +35,8 @@ class Rendered(Section):
 
 
 class Split(Section):
-    policy: Literal["report", "holdout", "clean"]
+    policy: Literal["report", "holdout", "clean", "train_folder"]
+    train_share: Annotated[float, Field(gt=0, le=1)]
     validation_share: Annotated[float, Field(gt=0, lt=1)]
     near_bits: Annotated[int, Field(ge=0, le=256)]
     seed: Seed
@@ -104,13 +105,18 @@ def load(path: Path = Path("params.yaml")) -> Params:
     """
     try:
         # YAML 1.2 as DVC writes it, where 1e-05 is a number; a key given twice is an error.
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return check(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")), path)
+    except (OSError, YAMLError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as params: {error}") from error
+
+
+def check(values: object, path: Path) -> Params:
+    """Validates `values`, which were read from `path`; errors as in `load`."""
+    try:
         # JSON, because pydantic's strict mode then takes a list for a tuple.
         return Params.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise UserError("\n".join(_line(path, e) for e in error.errors())) from error
-    except (OSError, YAMLError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as params: {error}") from error
 
 
 def _line(path: Path, error: dict) -> str:

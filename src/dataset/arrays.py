@@ -114,6 +114,11 @@ def load(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return np.load(folder / f"{split}_images.npy", mmap_mode="r"), np.load(folder / f"{split}_labels.npy")
 
 
+def validation_split(folder: Path) -> str:
+    """The split that is scored after every epoch: train itself where the policy gives no validation images."""
+    return "validation" if (folder / "validation_images.npy").exists() else "train"
+
+
 def scored_split(folder: Path) -> str:
-    """The split that evaluate scores: test where the policy keeps one back, otherwise validation."""
-    return "test" if (folder / "test_images.npy").exists() else "validation"
+    """The split that evaluate scores: test where the policy keeps one back, otherwise as after every epoch."""
+    return "test" if (folder / "test_images.npy").exists() else validation_split(folder)

@@ -20,8 +20,10 @@ def build(archive: Path, split: Split) -> pd.DataFrame:
     table, hashes = duplicates.fingerprint(archive)  # one row per member: member, sha256
     folder, label = (table["member"].str.split("/", n=2).str[part] for part in (0, 1))
     table = table.assign(label=label, split=LEFT_OUT, group=duplicates.groups(table["sha256"], hashes, split.near_bits))
-    policy = {"report": _report, "holdout": _holdout, "clean": _clean}[split.policy]
+    policy = {"report": _report, "holdout": _holdout, "clean": _clean, "train_folder": _train_folder}[split.policy]
     table["split"] = policy(table, folder, split)
+    if split.train_share < 1:
+        table["split"] = _thin_out(table, split)
     if split.policy == "clean" and len(leaking := straddling(table)):
         raise UserError(f"split.policy: clean left {len(leaking)} duplicate groups in two splits, first {leaking[0]}")
     return table
@@ -30,6 +32,21 @@ def build(archive: Path, split: Split) -> pd.DataFrame:
 def _report(table: pd.DataFrame, folder: pd.Series, split: Split) -> pd.Series:
     """As the report did: the train folder trains, the test folder validates."""
     return folder.map({"train": "train", "test": "validation"})
+
+
+def _train_folder(table: pd.DataFrame, folder: pd.Series, split: Split) -> pd.Series:
+    """The train folder trains and, there being no other split, validates; the test folder is not used."""
+    return folder.map({"train": "train", "test": LEFT_OUT})
+
+
+def _thin_out(table: pd.DataFrame, split: Split) -> pd.Series:
+    """Leaves out training images, the same share of each label, until `split.train_share` is left."""
+    train = table.loc[table["split"] == "train", "label"]
+    try:
+        _, out = train_test_split(train.index, train_size=split.train_share, stratify=train, random_state=split.seed)
+    except ValueError as error:
+        raise UserError(f"split.train_share = {split.train_share} leaves too few training images: {error}") from error
+    return table["split"].where(~table.index.isin(out), LEFT_OUT)
 
 
 def _holdout(table: pd.DataFrame, folder: pd.Series, split: Split) -> pd.Series:

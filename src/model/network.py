@@ -1,5 +1,7 @@
 """The report's network, for any input size, number of labels and number of convolutional layers."""
 
+import math
+
 import keras
 from keras import layers
 
@@ -52,3 +54,10 @@ def build(params: Params) -> keras.Sequential:
         steps_per_execution=32,
     )
     return model
+
+
+def operations(model: keras.Sequential) -> int:
+    """Multiplications with a weight of a convolutional or dense layer, to score one image."""
+    weighted = [layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Dense))]
+    # Each weight is used once per position of the output: rows and columns of a convolution, one of a dense layer.
+    return sum(math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1]) for layer in weighted)

@@ -20,11 +20,11 @@ def main(params: Params) -> None:
         from src.training import runtime
 
         runtime.configure(params.threads, params.portable)
-        from src.model import saved
+        from src.model import network, saved
         from src.training.fit import fit
 
         folder = Path("data/arrays") / params.dataset
-        train, validation = (arrays.load(folder, split) for split in ("train", "validation"))
+        train, validation = (arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
         model, history = fit(params, train, validation, checkpoints, tracked.log_history)
 
         saved.save(model, Path("models/model.h5"), params)
@@ -37,6 +37,7 @@ def main(params: Params) -> None:
             "source": params.source,
             "epochs": len(history),
             "parameters": model.count_params(),
+            "operations": network.operations(model),
             **history[-1],
         }
         write_json(Path("metrics/train.json"), results)

@@ -1,0 +1,75 @@
+"""Several runs in one picture: curves and points in, matplotlib Figure out. A curve is an array (seeds, epochs)."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+TRAIN, VAL = "tab:blue", "tab:orange"
+
+
+def panels(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
+    """Training and validation accuracy per epoch, a panel a name: mean over seeds, band from lowest to highest."""
+    columns = 2
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(10, 3.6 * rows), layout="constrained")
+    figure.suptitle(title, wrap=True)
+    places = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, (name, (train, validation)) in zip(places, curves.items(), strict=False):
+        _band(axes, train, "training", TRAIN)
+        _band(axes, validation, "validation", VAL)
+        _label(axes, f"{name} (n = {len(train)})", "epoch", "accuracy")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in figure.axes[len(curves) :]:
+        axes.remove()
+    return figure
+
+
+def published(
+    train: np.ndarray, validation: np.ndarray, points: dict[str, dict[int, list[float]]], title: str
+) -> Figure:
+    """The measured band with the published points of each named run (epoch: accuracy, validation accuracy) over it."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    _band(axes, train, "measured, training", TRAIN)
+    _band(axes, validation, "measured, validation", VAL)
+    for marker, (name, values) in zip("osD^", points.items(), strict=False):
+        for column, colour in enumerate((TRAIN, VAL)):
+            which = ("training", "validation")[column]
+            shown = [pair[column] for pair in values.values()]
+            axes.plot(
+                list(values), shown, marker, color=colour, markeredgecolor="black", label=f"report, {name}, {which}"
+            )
+    _label(axes, "", "epoch", "accuracy")
+    axes.set_title(title, wrap=True)
+    return figure
+
+
+def against(groups: dict[str, list[tuple[float, np.ndarray]]], x: str, title: str, log: bool = False) -> Figure:
+    """Validation accuracy against `x`: per group (x, accuracy of each seed); line through the means, dots the seeds."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, points in groups.items():
+        ordered = sorted((place, values) for place, values in points)
+        (line,) = axes.plot([place for place, _ in ordered], [values.mean() for _, values in ordered], label=name)
+        for place, values in ordered:
+            axes.plot([place] * len(values), values, "o", color=line.get_color(), alpha=0.6)
+    if log:
+        axes.set_xscale("log", base=2)
+    places = sorted({place for points in groups.values() for place, _ in points})
+    axes.set_xticks(places, [f"{place:g}" for place in places])
+    axes.minorticks_off()
+    _label(axes, "", x, "validation accuracy, mean of the last ten epochs")
+    axes.set_title(title, wrap=True)
+    return figure
+
+
+def _band(axes: Axes, curve: np.ndarray, name: str, colour: str) -> None:
+    epochs = np.arange(1, curve.shape[1] + 1)
+    axes.plot(epochs, curve.mean(axis=0), color=colour, label=name)
+    axes.fill_between(epochs, curve.min(axis=0), curve.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+
+
+def _label(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)

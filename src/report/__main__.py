@@ -1,0 +1,31 @@
+"""Re-runs the report: python -m src.report [folder]
+
+Runs the cells of `folder`/grid.yaml that `folder`/cells.csv lacks and writes `folder`/README.md.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from src.errors import UserError
+from src.report import grid, page, runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m src.report", description="Re-runs the report and writes its page.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("report"), help="holds grid.yaml, default report")
+    parser.add_argument("--page", action="store_true", help="only write the page, of the cells that are finished")
+    parser.add_argument("--workers", type=int, default=runs.cores(), help="experiments at a time, default one per core")
+    arguments = parser.parse_args()
+    chosen = grid.read(arguments.folder)
+    if not arguments.page:
+        runs.complete(chosen, arguments.workers)
+    page.write(chosen)
+    print(f"{arguments.folder / 'README.md'}: {len(chosen.rows())} of {len(chosen.cells)} cells")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

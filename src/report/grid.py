@@ -1,0 +1,119 @@
+"""The grid of a report: which experiments it needs, and which of them are done.
+
+A report is a folder with a `grid.yaml`. Its `cells.csv` has a row for each finished cell, and the row is what makes
+a cell finished: it holds the cell's curves and a hash of every param it ran with.
+"""
+
+import hashlib
+import json
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from ruamel.yaml import YAML, YAMLError
+
+from src import params
+from src.errors import UserError
+from src.files import root
+from src.params import Params
+
+CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with spaces between, one per epoch
+# Not part of a cell's name: where the data lie is no property of the experiment.
+UNNAMED = ("dataset", "conv_layers", "seed", "source", "local_path")
+
+
+class Cell(NamedTuple):
+    """One experiment of the grid: its DVC name, what it changes in params.yaml, and all params it then has."""
+
+    name: str
+    changes: dict[str, object]
+    params: Params
+
+    @property
+    def digest(self) -> str:
+        """Of all params; a cell whose params are others by now is not finished. A path is not part of it."""
+        values = self.params.model_dump(mode="json") | {"local_path": None}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Grid(NamedTuple):
+    folder: Path
+    data: str  # what the faces are, for every title
+    cells: list[Cell]
+
+    @property
+    def csv(self) -> Path:
+        return self.folder / "cells.csv"
+
+    def rows(self) -> pd.DataFrame:
+        """The rows of the finished cells, in the grid's order; curves as lists of floats."""
+        table = stored(self.csv)
+        order = {(cell.name, cell.digest): number for number, cell in enumerate(self.cells)}
+        place = [order.get(key) for key in zip(table["name"], table["params"], strict=True)]
+        table = table.assign(place=place).dropna(subset="place").sort_values("place").drop(columns="place")
+        for curve in CURVES:
+            table[curve] = [[float(value) for value in text.split()] for text in table[curve]]
+        return table.reset_index(drop=True)
+
+    def missing(self) -> list[Cell]:
+        finished = set(self.rows()["name"])
+        return [cell for cell in self.cells if cell.name not in finished]
+
+
+def stored(path: Path) -> pd.DataFrame:
+    """cells.csv as it is, with rows of other params too."""
+    if not path.exists():
+        return pd.DataFrame(columns=["name", "params", *CURVES])
+    return pd.read_csv(path, dtype={"name": str, "params": str, "commit": str}, float_precision="round_trip")
+
+
+def read(folder: Path) -> Grid:
+    """Reads `folder`/grid.yaml and checks every cell's params.
+
+    Raises:
+        UserError: there is no such file, it is no grid, or a cell's params are not allowed.
+    """
+    path = folder / "grid.yaml"
+    try:
+        yaml = YAML(typ="safe", pure=True)
+        content = yaml.load(path.read_text(encoding="utf-8"))
+        defaults = yaml.load((root() / "params.yaml").read_text(encoding="utf-8"))
+        common, data, entries = content["params"], content["data"], content["cells"]
+        changes = [common | chosen for entry in entries for chosen in _product(entry)]
+    except (OSError, YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: cannot be read as a grid with data, params and cells: {error!r}") from error
+    cells = {}
+    for change in changes:
+        cell = _cell(path, defaults, change)
+        cells.setdefault(cell.name, cell)
+    return Grid(folder, data, list(cells.values()))
+
+
+def _product(entry: dict) -> list[dict]:
+    lists = [value if isinstance(value, list) else [value] for value in entry.values()]
+    return [dict(zip(entry, values, strict=True)) for values in product(*lists)]
+
+
+def _cell(path: Path, defaults: dict, changes: dict) -> Cell:
+    values = json.loads(json.dumps(defaults))
+    for name, value in changes.items():
+        *sections, last = name.split(".")
+        section = values
+        for part in sections:
+            section = section.get(part, {})
+        if last not in section:
+            raise UserError(f"{path}: {name} is not a param")
+        section[last] = value
+    try:
+        checked = params.check(values, path)
+    except UserError as error:
+        raise UserError(f"{error} (cell {changes})") from error
+    return Cell(_name(path.parent.name, checked, changes), changes, checked)
+
+
+def _name(group: str, values: Params, changes: dict) -> str:
+    """E.g. report-ai-conv3-dropout-0.0-seed1: names that are alike stand together in `dvc exp show` and `mlflow ui`."""
+    other = [f"{name.split('.')[-1]}-{value}" for name, value in changes.items() if name not in UNNAMED]
+    parts = [group, values.dataset, f"conv{values.conv_layers}", *other, f"seed{values.seed}"]
+    return "-".join(parts).replace("_", "-")

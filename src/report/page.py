@@ -1,0 +1,199 @@
+"""The report's page: README.md with its tables and figures, from the finished cells alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+
+from src.figures import comparisons
+from src.files import replacing
+from src.report.claims import verdicts
+from src.report.grid import Grid
+from src.report.statistics import at, cells, last_ten, of_next
+
+PUBLISHED = YAML(typ="safe", pure=True).load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
+
+
+def write(grid: Grid) -> None:
+    """Writes README.md and figures/ beside grid.yaml; the same cells give the same bytes."""
+    rows = grid.rows()
+    with replacing(grid.folder / "figures") as folder:
+        folder.mkdir()
+        names = []
+        for name, figure in _figures(grid, rows):
+            figure.savefig(folder / f"{name}.png", dpi=100, metadata={"Software": None})
+            names.append(name)
+    with replacing(grid.folder / "README.md") as path:
+        path.write_text("\n".join(_lines(grid, rows, names)) + "\n", encoding="utf-8", newline="\n")
+
+
+def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
+    missing = len(grid.missing())
+    status = f"{len(rows)} of {len(grid.cells)} cells are finished." + (
+        " **The page is incomplete: run the command again.**" if missing else ""
+    )
+    return [
+        "# The report, re-run",
+        "",
+        f"Data: **{grid.data}**. {status} Written by `python -m src.report {grid.folder.as_posix()}` from "
+        "[cells.csv](cells.csv); the grid is [grid.yaml](grid.yaml). Nothing here is typed by hand.",
+        "",
+        "## Published and measured",
+        "",
+        "A single epoch swings by two points and more, so each number stands beside the mean of the ten epochs that "
+        "end there. The interval says where one more run would lie (95 %, Student's t, over seeds). Of set 1 the "
+        "report publishes two runs that differ at epoch 50 (0.7246 / 0.6136 and 0.7451 / 0.6047); the gap between them is "
+        "not explained by it, so both are listed.",
+        "",
+        *_table(_published(rows)),
+        "",
+        "## Claims",
+        "",
+        "The rule of each claim was committed with the code before its cells ran. Differences are paired by seed.",
+        "",
+        *_table(_claims(rows)),
+        "",
+        "## Figures",
+        "",
+        *[line for name in figures for line in (f"![{name.replace('_', ' ')}](figures/{name}.png)", "")],
+        "## Cells",
+        "",
+        *_table(_cells(rows)),
+        "",
+        f"Ran at commits {', '.join(sorted(set(rows['commit'].astype(str))))}. "
+        "Seconds per epoch are of the machine that ran the cell, with other cells beside it.",
+    ]
+
+
+def _table(table: pd.DataFrame) -> list[str]:
+    header = "| " + " | ".join(table.columns) + " |"
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
+    return [header, "|" + " --- |" * len(table.columns), *lines]
+
+
+def _runs(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The measured cells that answer to each run of published.yaml; another number of epochs only where it fits."""
+    return {
+        "curve": cells(rows, "ai", epochs=100),
+        "set 1": cells(rows, "ai"),
+        "set 2": cells(rows, "ai_half"),
+        "set 3": cells(rows, "ai2"),
+    }
+
+
+def _published(rows: pd.DataFrame) -> pd.DataFrame:
+    listed = []
+    for name, found in _runs(rows).items():
+        for epoch, pair in PUBLISHED["runs"][name]["points"].items():
+            for curve, value in zip(("accuracy", "val_accuracy"), pair, strict=True):
+                single = of_next(at(found, curve, epoch)) if len(found) else of_next([])
+                ten = last_ten(found, curve, epoch) if len(found) else pd.Series(dtype=float)
+                listed.append(
+                    {
+                        "run": name,
+                        "epoch": epoch,
+                        "of": {"accuracy": "training", "val_accuracy": "validation"}[curve],
+                        "published": f"{value:.4f}",
+                        "measured at that epoch": f"{single.mean:.4f}" if single.n else "not run",
+                        "last ten epochs": f"{ten.mean():.4f}" if len(ten) else "",
+                        "one more run": f"{single.low:.4f} to {single.high:.4f}" if single.n > 1 else "",
+                        "seeds": single.n,
+                        "published inside": ("yes" if single.low <= value <= single.high else "no")
+                        if single.n > 1
+                        else "cannot be said",
+                    }
+                )
+    return pd.DataFrame(listed)
+
+
+def _claims(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "claim": f"{v.claim}: {PUBLISHED['claims'][v.claim]}",
+            "decided by": v.rule,
+            "numbers": v.numbers,
+            "verdict": f"**{v.verdict}**",
+        }
+        for v in verdicts(rows)
+    )
+
+
+def _cells(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cell": row.name,
+            "training images": row.train_images,
+            "accuracy, last ten": f"{np.mean(row.accuracy[-10:]):.4f}",
+            "validation, last ten": f"{np.mean(row.val_accuracy[-10:]):.4f}",
+            "parameters": f"{row.parameters:,}",
+            "operations": f"{row.operations / 1e6:.2f} M",
+            "s / epoch": row.seconds_per_epoch,
+        }
+        for row in rows.itertuples(index=False)
+    )
+
+
+def _figures(grid: Grid, rows: pd.DataFrame):
+    runs = {name: found for name, found in _runs(rows).items() if len(found)}
+    third = cells(rows, "ai2", epochs=10)
+    if "set 3" not in runs and len(third):
+        runs["set 3, 10 epochs"] = third
+    if runs:
+        panels = {name: (_stack(found, "accuracy"), _stack(found, "val_accuracy")) for name, found in runs.items()}
+        yield "curves", comparisons.panels(panels, f"Accuracy per epoch: {grid.data}")
+    if "curve" in runs:
+        points = {name: PUBLISHED["runs"][name]["points"] for name in ("curve", "set 1")}
+        found = panels["curve"]
+        yield "published", comparisons.published(*found, points, f"Published points over measured runs: {grid.data}")
+    layers = {dataset: _by_layers(rows, dataset) for dataset in ("ai", "ai_half")}
+    layers = {dataset: points for dataset, points in layers.items() if len(points) > 1}
+    if layers:
+        depth = {name: [(n, _values(found)) for n, found in points] for name, points in layers.items()}
+        yield "layers", comparisons.against(depth, "convolutional layers", f"Accuracy and depth: {grid.data}")
+        cost = {
+            name: [(found["operations"].iloc[0] / 1e6, _values(found)) for _, found in points]
+            for name, points in layers.items()
+        }
+        yield "cost", comparisons.against(cost, "million operations per image", f"Accuracy and its cost: {grid.data}")
+    sizes = _sizes(rows)
+    if len(sizes) > 1:
+        group = {"ai2, the same images": sizes}
+        yield (
+            "resolution",
+            comparisons.against(group, "pixels a side", f"Accuracy and resolution: {grid.data}", log=True),
+        )
+    shares = [cells(rows, "ai", split__train_share=share) for share in (0.125, 0.25, 0.5)] + [cells(rows, "ai")]
+    amounts = [(float(found["train_images"].iloc[0]), _values(found)) for found in shares if len(found)]
+    if len(amounts) > 1:
+        yield (
+            "images",
+            comparisons.against({"ai": amounts}, "training images", f"Accuracy and data: {grid.data}", log=True),
+        )
+
+
+def _by_layers(rows: pd.DataFrame, dataset: str) -> list[tuple[int, pd.DataFrame]]:
+    return [(layers, found) for layers in (1, 2, 3, 4) if len(found := cells(rows, dataset, layers))]
+
+
+def _sizes(rows: pd.DataFrame) -> list[tuple[float, np.ndarray]]:
+    """(pixels, accuracies) of the ai2 cells that differ in input size alone."""
+    name = "datasets.ai2.input_size"
+    sized = rows[rows["changes"].str.contains(name)]
+    if sized.empty:
+        return []
+    layers, epochs = int(sized["conv_layers"].iloc[0]), int(sized["epochs"].iloc[0])
+    sizes = sorted({pd.read_json(f"[{text}]")[name].item() for text in sized["changes"]})
+    found = {size: cells(rows, "ai2", layers, epochs=epochs, datasets__ai2__input_size=size) for size in sizes}
+    default = cells(rows, "ai2", layers, epochs=epochs)
+    if len(default):
+        found[208] = default
+    return [(float(size), _values(table)) for size, table in found.items()]
+
+
+def _values(found: pd.DataFrame) -> np.ndarray:
+    return last_ten(found, "val_accuracy").to_numpy()
+
+
+def _stack(found: pd.DataFrame, curve: str) -> np.ndarray:
+    return np.array(found[curve].tolist())

@@ -1,0 +1,122 @@
+"""Runs the missing cells of a grid as DVC experiments, through DVC's own queue, and collects their rows."""
+
+import io
+import json
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+from ruamel.yaml import YAML
+from tqdm import tqdm
+
+from src import params, tracking
+from src.errors import UserError
+from src.files import root, write_csv
+from src.report.grid import CURVES, Cell, Grid, stored
+from src.revisions import call, resolve
+
+FILES = (
+    "params.yaml",
+    "dvc.lock",
+    *(f"metrics/{name}" for name in ("history.csv", "train.json", "eval.json", "audit.json")),
+)
+
+
+def complete(grid: Grid, workers: int) -> None:
+    """Runs what is missing, `workers` cells at a time; each row is written as soon as its cell is done.
+
+    Whatever is stopped, and when: run it again. Experiments that are done are collected, those that still run or
+    wait in the queue are waited for, a training that was cut off goes on from its checkpoint.
+
+    Raises:
+        UserError: an experiment failed; rows of the others are kept.
+    """
+    repository = root()
+    missing = [cell for cell in grid.missing() if not _collect(repository, grid, cell)]
+    if not missing:
+        return
+    _enqueue(repository, missing)
+    # Without pipes: the workers go on in the background and would keep them open.
+    call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
+    with tqdm(total=len(grid.cells), initial=len(grid.cells) - len(missing), unit="cell") as progress:
+        while missing:
+            time.sleep(5)
+            done = [cell for cell in missing if _collect(repository, grid, cell)]
+            progress.update(len(done))
+            missing = [cell for cell in missing if cell not in done]
+            if not done:
+                _check(repository, missing)
+
+
+def _enqueue(repository: Path, cells: list[Cell]) -> None:
+    states = _states(repository)
+    for cell in cells:
+        if states.get(cell.name) in ("Queued", "Running"):
+            continue
+        if cell.name in states:  # failed, or of another commit
+            call("dvc", "queue", "remove", cell.name, cwd=repository)
+        changes = [f"--set-param={name}={json.dumps(value)}" for name, value in cell.changes.items()]
+        call("dvc", "exp", "run", "--queue", "--name", cell.name, *changes, cwd=repository)
+
+
+def _check(repository: Path, missing: list[Cell]) -> None:
+    """Stops when nothing that is missing can still come."""
+    states = _states(repository)
+    failed = [cell.name for cell in missing if states.get(cell.name) == "Failed"]
+    alive = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Success")]
+    if failed and not alive:
+        raise UserError(f"{len(failed)} cells failed; what went wrong: dvc queue logs {failed[0]}")
+
+
+def _states(repository: Path) -> dict[str, str]:
+    """Name -> Queued, Running, Success or Failed, as `dvc queue status` tells; the last word of a name's row."""
+    rows = [line.split() for line in call("dvc", "queue", "status", cwd=repository).splitlines()]
+    return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in ("Queued", "Running", "Success", "Failed")}
+
+
+def _collect(repository: Path, grid: Grid, cell: Cell) -> bool:
+    """Writes the cell's row if there is an experiment of its name with its params."""
+    try:
+        commit = resolve(repository, cell.name)
+    except UserError:
+        return False
+    texts = {name: call("git", "show", f"{commit}:{name}", cwd=repository) for name in FILES}
+    yaml = YAML(typ="safe", pure=True)
+    found = params.check(yaml.load(texts["params.yaml"]), Path(f"{cell.name}:params.yaml"))
+    if cell._replace(params=found).digest != cell.digest:
+        return False
+    outs = [out for stage in yaml.load(texts["dvc.lock"])["stages"].values() for out in stage["outs"]]
+    (model,) = (out["md5"] for out in outs if out["path"] == "models/model.h5")
+    row = _row(cell, texts) | {
+        "seconds_per_epoch": tracking.seconds_per_epoch(model),
+        "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
+    }
+    table = pd.concat([stored(grid.csv), pd.DataFrame([row])]).drop_duplicates("name", keep="last")
+    write_csv(grid.csv, table.sort_values("name"))
+    return True
+
+
+def _row(cell: Cell, texts: dict[str, str]) -> dict:
+    train, evaluated, audit = (json.loads(texts[f"metrics/{name}.json"]) for name in ("train", "eval", "audit"))
+    history = pd.read_csv(io.StringIO(texts["metrics/history.csv"]))
+    return {
+        "name": cell.name,
+        "params": cell.digest,
+        "dataset": cell.params.dataset,
+        "conv_layers": cell.params.conv_layers,
+        "seed": cell.params.seed,
+        "epochs": cell.params.epochs,
+        "changes": json.dumps({name: value for name, value in cell.changes.items() if name != "local_path"}),
+        "train_images": sum(audit["images"]["train"].values()),
+        "scored_images": evaluated["images"],
+        "majority": evaluated["majority_baseline"],
+        "parameters": train["parameters"],
+        "operations": train["operations"],
+        **{curve: " ".join(f"{value:.5f}" for value in history[curve]) for curve in CURVES},
+    }
+
+
+def cores() -> int:
+    """The cores this process may use: one worker each."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,76 @@
+"""Means over seeds, and what they can say about one more run."""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """A mean over `n` runs with a 95 % interval around it; infinite when one run does not tell how runs vary."""
+
+    mean: float
+    half: float
+    n: int
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
+
+    def __str__(self) -> str:
+        spread = f" ± {self.half:.4f}" if np.isfinite(self.half) else ""
+        return f"{self.mean:.4f}{spread} (n = {self.n})"
+
+
+def of_mean(values) -> Interval:
+    """Where the mean of many more runs would lie: Student's t."""
+    return _interval(values, lambda n: 1 / n)
+
+
+def of_next(values) -> Interval:
+    """Prediction interval: where one more run would lie."""
+    return _interval(values, lambda n: 1 + 1 / n)
+
+
+def _interval(values, variance) -> Interval:
+    values = np.asarray(values, float)
+    n = len(values)
+    if n < 2:
+        return Interval(float(values.mean()) if n else float("nan"), float("inf"), n)
+    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) * np.sqrt(variance(n))
+    return Interval(float(values.mean()), float(half), n)
+
+
+def cells(rows: pd.DataFrame, dataset: str, conv_layers: int = 3, **others) -> pd.DataFrame:
+    """The rows of one configuration, indexed by seed; `others` are all its further changes, dots as `__`."""
+    wanted = {name.replace("__", "."): value for name, value in others.items()}
+    shown = [json.loads(text) for text in rows["changes"]]
+    named = ("dataset", "conv_layers", "seed", "source")
+    match = [{k: v for k, v in changes.items() if k not in named} == wanted for changes in shown]
+    found = rows[match & (rows["dataset"] == dataset) & (rows["conv_layers"] == conv_layers)]
+    return found.set_index("seed")
+
+
+def at(found: pd.DataFrame, curve: str, epoch: int) -> pd.Series:
+    """The curve's value at `epoch` (1 is the first), per seed; runs that ended before are left out."""
+    long = found[[len(values) >= epoch for values in found[curve]]]
+    return long[curve].map(lambda values: values[epoch - 1]).astype(float)
+
+
+def last_ten(found: pd.DataFrame, curve: str, epoch: int | None = None) -> pd.Series:
+    """The mean of the ten epochs that end at `epoch`, by default the last one, per seed: single epochs swing."""
+    long = found[[epoch is None or len(values) >= epoch for values in found[curve]]]
+    return long[curve].map(lambda values: np.mean(values[:epoch][-10:])).astype(float)
+
+
+def paired(one: pd.Series, other: pd.Series) -> Interval:
+    """`one` minus `other`, seed by seed."""
+    return of_mean((one - other).dropna())
