@@ -43,8 +43,8 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "",
         "A single epoch swings by two points and more, so each number stands beside the mean of the ten epochs that "
         "end there. The interval says where one more run would lie (95 %, Student's t, over seeds). Of set 1 the "
-        "report publishes two runs that differ at epoch 50 (0.7246 / 0.6136 and 0.7451 / 0.6047); the gap between them is "
-        "not explained by it, so both are listed.",
+        "report publishes two runs that differ at epoch 50 (0.7246 / 0.6136 and 0.7451 / 0.6047); what lies between "
+        "them it does not say, so both are listed.",
         "",
         *_table(_published(rows)),
         "",
