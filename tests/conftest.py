@@ -75,9 +75,9 @@ def clone_of(source: Path, path: Path) -> Clone:
     return clone
 
 
-def fresh(source: Clone, path: Path, **params) -> Clone:
+def fresh(original: Clone, path: Path, **params) -> Clone:
     """A clone with an empty cache, and other params if there are any."""
-    clone = clone_of(source.path, path)
+    clone = clone_of(original.path, path)
     if params:
         clone.set_params(params)
         clone.commit("params")

@@ -80,14 +80,15 @@ def read(folder: Path) -> Grid:
         content = yaml.load(path.read_text(encoding="utf-8"))
         defaults = yaml.load((root() / "params.yaml").read_text(encoding="utf-8"))
         common, data, entries = content["params"], content["data"], content["cells"]
-        changes = [common | chosen for entry in entries for chosen in _product(entry)]
+        cells = [(common, chosen) for entry in entries for chosen in _product(entry)]
     except (OSError, YAMLError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: cannot be read as a grid with data, params and cells: {error!r}") from error
-    cells = {}
-    for change in changes:
-        cell = _cell(path, defaults, change)
-        cells.setdefault(cell.name, cell)
-    return Grid(folder, data, list(cells.values()))
+    named = {}
+    for common, chosen in cells:
+        checked = _params(path, defaults, common | chosen)
+        name = _name(folder.name, checked, chosen)
+        named.setdefault(name, Cell(name, common | chosen, checked))
+    return Grid(folder, data, list(named.values()))
 
 
 def _product(entry: dict) -> list[dict]:
@@ -95,7 +96,7 @@ def _product(entry: dict) -> list[dict]:
     return [dict(zip(entry, values, strict=True)) for values in product(*lists)]
 
 
-def _cell(path: Path, defaults: dict, changes: dict) -> Cell:
+def _params(path: Path, defaults: dict, changes: dict) -> Params:
     values = json.loads(json.dumps(defaults))
     for name, value in changes.items():
         *sections, last = name.split(".")
@@ -106,10 +107,9 @@ def _cell(path: Path, defaults: dict, changes: dict) -> Cell:
             raise UserError(f"{path}: {name} is not a param")
         section[last] = value
     try:
-        checked = params.check(values, path)
+        return params.check(values, path)
     except UserError as error:
         raise UserError(f"{error} (cell {changes})") from error
-    return Cell(_name(path.parent.name, checked, changes), changes, checked)
 
 
 def _name(group: str, values: Params, changes: dict) -> str:
