@@ -198,7 +198,7 @@ def test_the_first_and_second_set_from_kaggle_share_a_handle(changed, dataset):
 @pytest.mark.parametrize(("train", "test"), [("faces", "faces"), ("faces", "faces/test"), ("a/b/c", "a/b")])
 def test_the_two_folders_lie_apart(changed, train, test):
     path = changed({"layout.train": train, "layout.test": test})
-    with pytest.raises(UserError, match="layout = .* neither of them inside the other"):
+    with pytest.raises(UserError, match=r"layout = .* neither of them inside the other"):
         params.load(path)
     loaded = params.load(changed({"layout.train": f"{train}_1", "layout.test": f"{test}_2"}))
     assert loaded.layout.train == f"{train}_1"

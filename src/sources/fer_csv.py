@@ -76,7 +76,8 @@ def _rows(table: File) -> Iterator[tuple[int, str, bytes, str]]:
         try:
             header = [name.strip() for name in next(lines, [])]  # icml_face_data.csv has " Usage" and " pixels"
             if missing := {"emotion", "pixels", "Usage"} - set(header):
-                raise _wrong(table, 1, f"without the column {', '.join(sorted(missing))}; it has {', '.join(header)}")
+                has = ", ".join(header) or "none"
+                raise _wrong(table, 1, f"without the column {', '.join(sorted(missing))}; it has {has}")
             columns = [header.index(name) for name in ("emotion", "pixels", "Usage")]
             for cells in lines:
                 if not cells:

@@ -20,8 +20,10 @@ from src.params import Layout, Limits
 from src.sources import local
 from src.sources.archive import Image
 
-AGAIN = "Run the same command again: what has arrived is kept, and it goes on from there"
-BY_HAND = "or download the dataset by hand and take it from there: -S source=local -S local_path=archive.zip"
+AGAIN = (
+    "Run the same command again, it goes on from what has arrived; or download the dataset by hand: "
+    "-S source=local -S local_path=archive.zip"
+)
 
 
 def images(param: str, handle: str, labels: Iterable[str], how: Layout, limits: Limits) -> list[Image]:
@@ -72,7 +74,7 @@ def fetch(source: str, handle: str) -> Path:
         raise UserError(f"{source}: {_refusal(error.response.status_code)}") from error
     except requests.RequestException as error:
         raise UserError(
-            f"{source}: Kaggle cannot be reached, or the connection broke: {error}\n{AGAIN}, {BY_HAND}.\n"
+            f"{source}: Kaggle cannot be reached, or the connection broke: {error}\n{AGAIN}.\n"
             f"A handle with its version, like {handle.split('/versions/')[0]}/versions/1, needs no connection "
             f"once it has been fetched"
         ) from error
@@ -89,4 +91,4 @@ def _refusal(status: int) -> str:
         )
     if status == 404:
         return "Kaggle has no such dataset, or no such version of it (404); correct the handle, owner/name"
-    return f"Kaggle answered with status {status}. {AGAIN}, {BY_HAND}"
+    return f"Kaggle answered with status {status}. {AGAIN}"
