@@ -88,8 +88,8 @@ def _read(file: File, pixels: int) -> bytes:
     try:
         with PIL.Image.open(io.BytesIO(data)) as image:
             kind, (width, height) = image.format, image.size
-    except PIL.Image.DecompressionBombError as error:
-        raise UserError(f"{file.source}: {file.name}: {error}") from error
+    except PIL.Image.DecompressionBombError as error:  # Pillow's own limit, far above any of ours
+        raise UserError(f"{file.source}: {file.name}: {error}; limits.image_pixels = {pixels}") from error
     except (OSError, SyntaxError, ValueError):
         return data
     if kind not in IMAGE_FORMATS:

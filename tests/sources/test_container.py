@@ -194,7 +194,7 @@ def test_an_image_with_more_pixels_than_allowed_is_named_before_anything_decodes
     large = small[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + small[33:]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-        with pytest.raises(UserError, match=r"train/sad/large\.png(:| has .*limits\.image_pixels)"):
+        with pytest.raises(UserError, match=r"train/sad/large\.png.* pixels.* limits\.image_pixels = 1000000"):
             members(stored(faces() | {"train/sad/large.png": large}), image_pixels=1_000_000)
 
 

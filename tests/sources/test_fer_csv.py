@@ -201,7 +201,7 @@ def test_the_official_split_is_recognised(tmp_path):
 
 def test_a_large_table_is_read_in_little_memory(tmp_path):
     """4,000 rows, 33 MB of text, in a process that may grow by 24 MB."""
-    path = zip_of(tmp_path / "faces.zip", {"fer2013.csv": table((rows() * 200)[:4000])})
+    path = zip_of(tmp_path / "faces.zip", {"fer2013.csv": table((rows() * 200)[:4000])}, zipfile.ZIP_STORED)
     code = (
         "import resource, sys; from tests.sources.test_fer_csv import *\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
