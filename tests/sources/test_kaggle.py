@@ -188,9 +188,10 @@ def test_the_newest_version_is_taken_unless_the_handle_names_one(server):
     assert fetched("msambare/fer2013/versions/1") == faces()
 
 
-def test_a_version_once_fetched_needs_no_connection(server):
+def test_a_version_once_fetched_needs_no_connection(server, capsys):
     server.offer(faces())
     fetched("msambare/fer2013/versions/1")
+    assert "To stay with it" not in capsys.readouterr().out
     server.status = 500
     asked = list(server.asked)
     assert fetched("msambare/fer2013/versions/1") == faces()
