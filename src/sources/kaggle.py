@@ -5,7 +5,6 @@ https://github.com/Kaggle/kagglehub#authenticate. What was fetched stays in its 
 KAGGLEHUB_CACHE.
 """
 
-import os
 import re
 import tarfile
 import zipfile
@@ -57,9 +56,9 @@ def fetch(source: str, handle: str) -> Path:
         with FileLock(folder.with_name(f".{folder.name}.lock")):  # two at once would write into one file
             try:
                 return Path(kagglehub.dataset_download(handle))
+            except requests.RequestException:  # some of them are ValueErrors as well
+                raise
             except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
-                if isinstance(error, requests.RequestException):  # some of them are ValueErrors as well
-                    raise
                 # kagglehub keeps an archive that is complete but cannot be unpacked, and would never replace it.
                 for archive in folder.glob("*.archive"):
                     archive.unlink()
@@ -79,7 +78,7 @@ def fetch(source: str, handle: str) -> Path:
             f"once it has been fetched"
         ) from error
     except OSError as error:
-        raise UserError(f"{source}: kagglehub's cache {os.fspath(folder)} cannot be written: {error}") from error
+        raise UserError(f"{source}: kagglehub's cache {folder} cannot be written: {error}") from error
 
 
 def _refusal(status: int) -> str:
