@@ -11,6 +11,9 @@ from src.errors import UserError
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*(/versions/[1-9][0-9]*)?$")]
+# Relative, with slashes; no part is empty or starts with a dot.
+Folder = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*(/[^./\\][^/\\]*)*$")]
 
 
 class Section(BaseModel):
@@ -25,6 +28,30 @@ class Dataset(Section):
     @property
     def images(self) -> int:
         return sum(self.labels.values())
+
+
+class Kaggle(Section):
+    ai: Handle | None
+    ai2: Handle | None
+
+
+class Layout(Section):
+    train: Folder
+    test: Folder
+    labels: dict[str, str]
+    skip_others: bool
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Layout":
+        if f"{self.train}/".startswith(f"{self.test}/") or f"{self.test}/".startswith(f"{self.train}/"):
+            raise ValueError("train and test must be two folders, neither of them inside the other")
+        return self
+
+
+class Limits(Section):
+    member_bytes: PositiveInt
+    total_bytes: PositiveInt
+    image_pixels: Annotated[int, Field(ge=1, le=89_478_485)]  # above that Pillow itself warns of a bomb
 
 
 class Rendered(Section):
@@ -63,7 +90,7 @@ class Train(Section):
 
 class Params(Section):
     dataset: Literal["ai", "ai_half", "ai2"]
-    source: Literal["rendered", "local"]
+    source: Literal["rendered", "local", "kaggle"]
     local_path: str | None
     local_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     epochs: PositiveInt
@@ -73,6 +100,9 @@ class Params(Section):
     threads: PositiveInt
     portable: bool
     datasets: dict[Literal["ai", "ai_half", "ai2"], Dataset]
+    kaggle: Kaggle
+    layout: Layout
+    limits: Limits
     rendered: Rendered
     split: Split
     preprocess: Preprocess
@@ -89,12 +119,24 @@ class Params(Section):
             raise ValueError("datasets.ai_half.labels must be the labels of datasets.ai")
         if self.source == "local" and not self.local_path:
             raise ValueError("source is local, so local_path must name a zip or a folder: -S local_path=faces.zip")
+        if self.source == "kaggle" and self.whole == "ai2" and not self.kaggle.ai2:
+            raise ValueError(
+                "source is kaggle, but the report does not name its third set, so kaggle.ai2 must name the one "
+                "to take in its place: -S kaggle.ai2=owner/name"
+            )
+        if self.source == "kaggle" and self.whole == "ai" and not self.kaggle.ai:
+            raise ValueError("source is kaggle, so kaggle.ai must name a dataset: -S kaggle.ai=msambare/fer2013")
         return self
 
     @property
     def data(self) -> Dataset:
         """The description of the dataset in use."""
         return self.datasets[self.dataset]
+
+    @property
+    def whole(self) -> str:
+        """The set that a source gives: the second one is a selection from the first, whatever the source."""
+        return "ai" if self.dataset == "ai_half" else self.dataset
 
 
 def load(path: Path = Path("params.yaml")) -> Params:

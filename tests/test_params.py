@@ -96,11 +96,28 @@ def test_values_arrive_as_written(changed):
         ("train.learning_rate", float("inf"), "finite"),
         # not one of the choices
         ("dataset", "ai3", "'ai', 'ai_half' or 'ai2'"),
-        ("source", "kaggle", "'rendered' or 'local'"),
+        ("source", "web", "'rendered', 'local' or 'kaggle'"),
         ("split.policy", "random", "'holdout'"),
         ("preprocess.interpolation", "cubic", "'bicubic'"),
         ("local_sha256", "a" * 63, "[0-9a-f]{64}"),
         ("local_sha256", "A" * 64, "[0-9a-f]{64}"),
+        ("kaggle.ai", "fer2013", "pattern"),
+        ("kaggle.ai", "https://www.kaggle.com/msambare/fer2013", "pattern"),
+        ("kaggle.ai", "../fer2013", "pattern"),
+        ("kaggle.ai2", "owner/name/versions/0", "pattern"),
+        ("kaggle.ai2", "owner/name/3", "pattern"),
+        ("layout.train", "", "pattern"),
+        ("layout.train", "/train", "pattern"),
+        ("layout.train", "images/../train", "pattern"),
+        ("layout.test", "./test", "pattern"),
+        ("layout.test", "test/", "pattern"),
+        ("layout.test", "images\\test", "pattern"),
+        ("layout.labels", ["angry"], "object"),
+        ("layout.labels.furious", 3, "string"),
+        ("layout.skip_others", 1, "boolean"),
+        ("limits.member_bytes", 0, "greater than or equal to 1"),
+        ("limits.total_bytes", 1.5, "integer"),
+        ("limits.image_pixels", 10**9, "less than or equal to 89478485"),
     ],
 )
 def test_an_invalid_value_is_named_with_its_param_and_what_is_allowed(changed, param, value, allowed):
@@ -159,6 +176,34 @@ def test_a_local_source_needs_a_path(changed, nowhere):
     assert params.load(changed({"source": "local", "local_path": "faces.zip"})).local_path == "faces.zip"
 
 
+def test_the_third_set_from_kaggle_needs_a_handle_because_the_report_does_not_name_it(changed):
+    path = changed({"source": "kaggle", "dataset": "ai2"})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert "the report does not name its third set" in str(raised.value)
+    assert "-S kaggle.ai2=owner/name" in str(raised.value)
+    loaded = params.load(changed({"source": "kaggle", "dataset": "ai2", "kaggle.ai2": "some-one/faces_6/versions/12"}))
+    assert loaded.kaggle.ai2 == "some-one/faces_6/versions/12"
+
+
+@pytest.mark.parametrize("dataset", ["ai", "ai_half"])
+def test_the_first_and_second_set_from_kaggle_share_a_handle(changed, dataset):
+    assert params.load(changed({"source": "kaggle", "dataset": dataset})).kaggle.ai == "msambare/fer2013"
+    path = changed({"source": "kaggle", "dataset": dataset, "kaggle.ai": None})
+    with pytest.raises(UserError) as raised:
+        params.load(path)
+    assert str(raised.value).startswith(f"{path}: source is kaggle, so kaggle.ai must")
+
+
+@pytest.mark.parametrize(("train", "test"), [("faces", "faces"), ("faces", "faces/test"), ("a/b/c", "a/b")])
+def test_the_two_folders_lie_apart(changed, train, test):
+    path = changed({"layout.train": train, "layout.test": test})
+    with pytest.raises(UserError, match=r"layout = .* neither of them inside the other"):
+        params.load(path)
+    loaded = params.load(changed({"layout.train": f"{train}_1", "layout.test": f"{test}_2"}))
+    assert loaded.layout.train == f"{train}_1"
+
+
 def test_all_errors_are_listed_one_a_line(changed):
     path = changed({"epochs": 0, "conv_layers": 9, "split.policy": "none", "train.learning_rate": MISSING, "speed": 1})
     with pytest.raises(UserError) as raised:
@@ -169,7 +214,9 @@ def test_all_errors_are_listed_one_a_line(changed):
         assert sum(line.startswith(f"{path}: {param} ") for line in lines) == 1
 
 
-@pytest.mark.parametrize("section", ["", "rendered", "split", "preprocess", "model", "augmentation", "train"])
+@pytest.mark.parametrize(
+    "section", ["", "kaggle", "layout", "limits", "rendered", "split", "preprocess", "model", "augmentation", "train"]
+)
 def test_loaded_params_cannot_be_changed(section):
     loaded = params.load(REPOSITORY / "params.yaml")
     holder = getattr(loaded, section) if section else loaded

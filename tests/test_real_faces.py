@@ -15,9 +15,13 @@ PARAMS = params.load(HERE / "params.yaml")
 DATASETS = PARAMS.datasets
 
 
+def images(name: str, dataset: str) -> list[Image]:
+    return local.images(str(found(name)), None, DATASETS[dataset].labels, PARAMS.layout, PARAMS.limits)
+
+
 @pytest.fixture(scope="module")
 def fer2013() -> list[Image]:
-    return local.images(str(found("fer2013.zip")), None, DATASETS["ai"].labels)
+    return images("fer2013.zip", "ai")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,6 @@ def test_the_manifest_shows_fer2013s_known_duplicates(contents):
 
 
 def test_faces200_has_the_six_labels_of_the_third_set():
-    images = local.images(str(found("faces200.zip")), None, DATASETS["ai2"].labels)
-    assert Counter(image.folder for image in images) == {"train": 3840, "test": 960}
-    assert {image.label for image in images} == {"Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise"}
+    listed = images("faces200.zip", "ai2")
+    assert Counter(image.folder for image in listed) == {"train": 3840, "test": 960}
+    assert {image.label for image in listed} == {"Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise"}

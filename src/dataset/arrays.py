@@ -25,8 +25,13 @@ from src.params import Preprocess
 def decode(data: bytes, size: int, interpolation: str) -> np.ndarray:
     """An image file's bytes -> (size, size) uint8 grey, pixel for pixel what Keras's `load_img` gives.
 
+    So an EXIF orientation turns nothing, of an animation or several pages the first is taken, transparency is left
+    away, and colours of any kind (palette, CMYK, 16 bits each) become grey by Pillow's `convert`. How large an image
+    may be is decided earlier, before the first stage that decodes: limits in params.yaml.
+
     Raises:
-        ValueError: the bytes are not a complete image.
+        ValueError: the bytes are not a complete image, or one in grey of more than 8 bits. Of that `load_img` makes
+            values up to 65535 where the network expects 255.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -102,11 +107,26 @@ def _decoded(archive: Path, members: Iterable[str], size: int, interpolation: st
     members = list(members)
     progress = tqdm(total=len(members), desc=f"decode {split}", unit="image", mininterval=1)
     with zipfile.ZipFile(archive) as opened, ThreadPoolExecutor(cpu_count()) as pool, progress:
-        for start in range(0, len(members), 512):
-            batch = members[start : start + 512]
-            results = pool.map(attempt, [opened.read(member) for member in batch])
-            yield from zip(range(start, start + len(batch)), batch, results, strict=True)
+        row = 0
+        for batch in _batches(opened, members):
+            for member, result in zip(batch, pool.map(attempt, map(opened.read, batch)), strict=True):
+                yield row, member, result
+                row += 1
             progress.update(len(batch))
+
+
+def _batches(archive: zipfile.ZipFile, members: list[str]) -> Iterator[list[str]]:
+    """What is in memory at a time: at most 512 members, and 64 MB unless one alone is larger."""
+    batch: list[str] = []
+    held = 0
+    for member in members:
+        size = archive.getinfo(member).file_size
+        if batch and (len(batch) == 512 or held + size > 2**26):
+            yield batch
+            batch, held = [], 0
+        batch.append(member)
+        held += size
+    yield batch
 
 
 def load(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 from src.params import Params
-from src.sources import archive, local, rendered
+from src.sources import archive, kaggle, local, rendered
 from src.stages import run
 
 
 def main(params: Params) -> None:
-    # The second set is a selection from the first, whatever the source.
-    whole = params.datasets["ai"] if params.dataset == "ai_half" else params.data
+    whole = params.datasets[params.whole]
     if params.source == "rendered":
         images = rendered.images(whole, params.rendered)
+    elif params.source == "kaggle":
+        handle = getattr(params.kaggle, params.whole)
+        images = kaggle.images(f"kaggle.{params.whole}", handle, whole.labels, params.layout, params.limits)
     else:
-        images = local.images(params.local_path, params.local_sha256, whole.labels)
+        images = local.images(params.local_path, params.local_sha256, whole.labels, params.layout, params.limits)
     if params.dataset == "ai_half":
         images = archive.select(images, params.data.images / whole.images)
     archive.write(Path("data/raw") / f"{params.dataset}.zip", images)

@@ -1,10 +1,13 @@
 """Archive and manifest become arrays whose rows, labels and index belong together."""
 
 import io
+import tracemalloc
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
+import PIL.ExifTags
 import PIL.Image
 import pytest
 
@@ -19,9 +22,9 @@ SIZE = 8
 DEFAULTS = params.load(Path(__file__).parents[2] / "params.yaml").split
 
 
-def encoded(image: PIL.Image.Image, kind: str) -> bytes:
+def encoded(image: PIL.Image.Image, kind: str, **how) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, kind)
+    image.save(buffer, kind, **how)
     return buffer.getvalue()
 
 
@@ -197,6 +200,12 @@ def test_an_image_cut_short_is_not_decoded(kind):
             arrays.decode(whole[:length], SIZE, "nearest")
 
 
+def turned(orientation: int) -> PIL.Image.Exif:
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = orientation
+    return exif
+
+
 FILES = {
     "colour.jpg": encoded(noise("RGB", (57, 31)), "JPEG"),
     "grey.jpg": encoded(noise("L", (48, 48)), "JPEG"),
@@ -206,6 +215,19 @@ FILES = {
     "palette.png": encoded(noise("P", (48, 48)), "PNG"),
     "grey.png": encoded(noise("L", (64, 48)), "PNG"),
     "black and white.png": encoded(noise("1", (48, 48)), "PNG"),
+    "half transparent.png": encoded(noise("LA", (48, 48)), "PNG"),
+    "transparent palette.png": encoded(noise("P", (48, 48)), "PNG", transparency=3),
+    "16 bits a colour.png": cv2.imencode(".png", np.random.default_rng(1).integers(0, 2**16, (48, 40, 3), np.uint16))[
+        1
+    ].tobytes(),
+    "cmyk.tif": encoded(noise("CMYK", (40, 60)), "TIFF"),
+    "pages.tif": encoded(noise("L"), "TIFF", save_all=True, append_images=[noise("L", seed=1)]),
+    "animated.png": encoded(noise("RGB"), "PNG", save_all=True, append_images=[noise("RGB", seed=1)]),
+    "animated.gif": encoded(noise("P"), "GIF", save_all=True, append_images=[noise("P", seed=1)]),
+    "animated.webp": encoded(noise("RGB"), "WEBP", save_all=True, append_images=[noise("RGB", seed=1)]),
+    "on its side.jpg": encoded(noise("RGB", (57, 31)), "JPEG", exif=turned(6)),
+    "mirrored.png": encoded(noise("RGB", (57, 31)), "PNG", exif=turned(2)),
+    "wrong extension.png": encoded(noise("RGB", (57, 31)), "JPEG"),
 }
 
 
@@ -222,3 +244,52 @@ def test_pixels_are_those_of_keras(tmp_path, interpolation):
             ours = arrays.decode(data, size, interpolation)
             assert ours.dtype == np.uint8
             np.testing.assert_array_equal(ours, np.asarray(keras, np.uint8), f"{name} at {size}")
+
+
+def test_an_exif_orientation_does_not_turn_the_image():
+    upright = encoded(noise("L", (48, 48)), "PNG")
+    for orientation in range(1, 9):
+        marked = encoded(noise("L", (48, 48)), "PNG", exif=turned(orientation))
+        assert marked != upright
+        np.testing.assert_array_equal(arrays.decode(marked, 48, "nearest"), np.asarray(noise("L", (48, 48))))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF"])
+def test_of_an_animation_or_several_pages_the_first_is_taken(kind):
+    """And it is an animation: the second frame is another one."""
+    how = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(noise("L"), kind, save_all=True, append_images=[noise("L", seed=1)], **how)
+    opened = PIL.Image.open(io.BytesIO(data))
+    assert opened.n_frames == 2
+    np.testing.assert_array_equal(arrays.decode(data, 48, "nearest"), np.asarray(opened.convert("L")))
+    opened.seek(1)
+    assert not np.array_equal(arrays.decode(data, 48, "nearest"), np.asarray(opened.convert("L")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_grey_of_16_bits_is_refused(kind):
+    """Keras would hand 65535 to a network that expects 255 at most."""
+    deep = PIL.Image.fromarray(np.full((48, 48), 40_000, np.uint16))
+    with pytest.raises(ValueError, match="more than 8 bits per channel"):
+        arrays.decode(encoded(deep, kind), SIZE, "nearest")
+
+
+def test_floating_point_grey_is_refused():
+    with pytest.raises(ValueError, match="more than 8 bits per channel"):
+        arrays.decode(encoded(PIL.Image.fromarray(np.ones((48, 48), np.float32)), "TIFF"), SIZE, "nearest")
+
+
+def test_large_images_are_decoded_in_bounded_memory(tmp_path):
+    """24 images of 8 MB each, of which Python holds no more than 100 MB at a time."""
+    grain = np.random.default_rng(1).integers(0, 64, (2500, 4000), np.uint8)  # takes longer to decode than to read
+    large = encoded(PIL.Image.fromarray(grain), "PNG", compress_level=1)
+    assert len(large) > 7_900_000
+    members = [f"{folder}/{label}/{i}.png" for folder in ("train", "test") for label in LABELS for i in range(6)]
+    archive.write(tmp_path / "raw.zip", [archive.Image(*name.split("/"), lambda: large) for name in members])
+    table = pd.DataFrame({"member": members, "label": [name.split("/")[1] for name in members], "split": "train"})
+    tracemalloc.start()
+    arrays.write(tmp_path / "out", tmp_path / "raw.zip", table, LABELS, SIZE, how())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000_000
+    assert len(arrays.load(tmp_path / "out", "train")[0]) == len(members)
