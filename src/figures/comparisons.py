@@ -49,7 +49,7 @@ def against(groups: dict[str, list[tuple[float, np.ndarray]]], x: str, title: st
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for name, points in groups.items():
-        ordered = sorted((place, values) for place, values in points)
+        ordered = sorted(points, key=lambda point: point[0])
         (line,) = axes.plot([place for place, _ in ordered], [values.mean() for _, values in ordered], label=name)
         for place, values in ordered:
             axes.plot([place] * len(values), values, "o", color=line.get_color(), alpha=0.6)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from src.report.statistics import Interval, at, cells, last_ten, of_mean, of_next, paired
+from src.report.statistics import Interval, at, by_resolution, cells, last_ten, of_mean, of_next, paired
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be decided with this data"
 VAL, TRAIN = "val_accuracy", "accuracy"
@@ -52,33 +52,15 @@ def c1(rows: pd.DataFrame) -> Verdict:
 
 
 def c2(rows: pd.DataFrame) -> Verdict:
-    sized = rows[rows["changes"].str.contains("datasets.ai2.input_size") | (rows["dataset"] == "ai2")]
-    small, large, what = _resolutions(sized)
-    gap = paired(large, small)
-    known = gap.n >= 2
+    sizes = {size: last_ten(found, VAL) for size, found in by_resolution(rows).items()}
+    large = max(sizes, default=48)
+    gap = paired(sizes[large], sizes[48]) if 48 in sizes and large > 48 else of_mean([])
     return Verdict(
         "C2",
         "the same images large minus small (48 pixels): the interval may contain 0.18",
-        f"{what}: {gap}",
-        OPEN if not known else HOLDS if gap.low <= 0.18 <= gap.high else FAILS,
+        f"{large} minus 48 pixels: {gap}",
+        OPEN if gap.n < 2 else HOLDS if gap.low <= 0.18 <= gap.high else FAILS,
     )
-
-
-def _resolutions(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series, str]:
-    """Accuracy at 48 pixels and at the largest size that ran with the same network and epochs."""
-    for layers, epochs in sorted({(r.conv_layers, r.epochs) for r in rows.itertuples()}, reverse=True):
-        same = rows[(rows["conv_layers"] == layers) & (rows["epochs"] == epochs)]
-        by_size = {size: _of_size(same, layers, epochs, size) for size in (48, 192, 208)}
-        large = max((size for size in (192, 208) if len(by_size[size])), default=0)
-        if large and len(by_size[48]):
-            small, big = (last_ten(by_size[size], VAL) for size in (48, large))
-            return small, big, f"{large} minus 48 pixels, {layers} layers, {epochs} epochs"
-    return pd.Series(dtype=float), pd.Series(dtype=float), "no images were run at two sizes"
-
-
-def _of_size(rows: pd.DataFrame, layers: int, epochs: int, size: int) -> pd.DataFrame:
-    asked = cells(rows, "ai2", layers, epochs=epochs, datasets__ai2__input_size=size)
-    return cells(rows, "ai2", layers, epochs=epochs) if size == 208 and asked.empty else asked
 
 
 def c3(rows: pd.DataFrame) -> Verdict:
@@ -116,7 +98,7 @@ def c5(rows: pd.DataFrame) -> Verdict:
     found = {}
     for row in rows[rows["dataset"] == "ai"].itertuples():
         for name in VARIATIONS:
-            if f'"{name}"' in row.changes and row.seed in default.index:
+            if f'"{name}"' in row.varied and row.seed in default.index:
                 value = pd.Series([row.val_accuracy[-10:]]).map(lambda values: sum(values) / len(values)).item()
                 found[row.name.split("-conv3-")[-1]] = value - default[row.seed]
     largest = max((abs(value) for value in found.values()), default=float("nan"))

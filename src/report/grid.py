@@ -19,16 +19,17 @@ from src.files import root
 from src.params import Params
 
 CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with spaces between, one per epoch
-# Not part of a cell's name: where the data lie is no property of the experiment.
+# Every cell's name and row has the first three; where the data lie is no property of an experiment.
 UNNAMED = ("dataset", "conv_layers", "seed", "source", "local_path")
 
 
 class Cell(NamedTuple):
-    """One experiment of the grid: its DVC name, what it changes in params.yaml, and all params it then has."""
+    """One experiment of the grid."""
 
-    name: str
-    changes: dict[str, object]
-    params: Params
+    name: str  # of the DVC experiment
+    varied: dict[str, object]  # what sets it apart, besides UNNAMED
+    changes: dict[str, object]  # all that it changes in params.yaml
+    params: Params  # all that it then has
 
     @property
     def digest(self) -> str:
@@ -86,8 +87,9 @@ def read(folder: Path) -> Grid:
     named = {}
     for common, chosen in cells:
         checked = _params(path, defaults, common | chosen)
-        name = _name(folder.name, checked, chosen)
-        named.setdefault(name, Cell(name, common | chosen, checked))
+        varied = {param: value for param, value in chosen.items() if param not in UNNAMED}
+        name = _name(folder.name, checked, varied)
+        named.setdefault(name, Cell(name, varied, common | chosen, checked))
     return Grid(folder, data, list(named.values()))
 
 
@@ -112,8 +114,8 @@ def _params(path: Path, defaults: dict, changes: dict) -> Params:
         raise UserError(f"{error} (cell {changes})") from error
 
 
-def _name(group: str, values: Params, changes: dict) -> str:
+def _name(group: str, values: Params, varied: dict) -> str:
     """E.g. report-ai-conv3-dropout-0.0-seed1: names that are alike stand together in `dvc exp show` and `mlflow ui`."""
-    other = [f"{name.split('.')[-1]}-{value}" for name, value in changes.items() if name not in UNNAMED]
+    other = [f"{name.split('.')[-1]}-{value}" for name, value in varied.items()]
     parts = [group, values.dataset, f"conv{values.conv_layers}", *other, f"seed{values.seed}"]
     return "-".join(parts).replace("_", "-")

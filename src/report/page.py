@@ -10,7 +10,7 @@ from src.figures import comparisons
 from src.files import replacing
 from src.report.claims import verdicts
 from src.report.grid import Grid
-from src.report.statistics import at, cells, last_ten, of_next
+from src.report.statistics import at, by_resolution, cells, last_ten, of_next
 
 PUBLISHED = YAML(typ="safe", pure=True).load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
 
@@ -50,7 +50,8 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "",
         "## Claims",
         "",
-        "The rule of each claim was committed with the code before its cells ran. Differences are paired by seed.",
+        "What the claims mean on the data named above. The rule of each was committed with the code before its cells ran; "
+        "differences are paired by seed.",
         "",
         *_table(_claims(rows)),
         "",
@@ -156,7 +157,7 @@ def _figures(grid: Grid, rows: pd.DataFrame):
             for name, points in layers.items()
         }
         yield "cost", comparisons.against(cost, "million operations per image", f"Accuracy and its cost: {grid.data}")
-    sizes = _sizes(rows)
+    sizes = [(float(size), _values(found)) for size, found in by_resolution(rows).items()]
     if len(sizes) > 1:
         group = {"ai2, the same images": sizes}
         yield (
@@ -174,21 +175,6 @@ def _figures(grid: Grid, rows: pd.DataFrame):
 
 def _by_layers(rows: pd.DataFrame, dataset: str) -> list[tuple[int, pd.DataFrame]]:
     return [(layers, found) for layers in (1, 2, 3, 4) if len(found := cells(rows, dataset, layers))]
-
-
-def _sizes(rows: pd.DataFrame) -> list[tuple[float, np.ndarray]]:
-    """(pixels, accuracies) of the ai2 cells that differ in input size alone."""
-    name = "datasets.ai2.input_size"
-    sized = rows[rows["changes"].str.contains(name)]
-    if sized.empty:
-        return []
-    layers, epochs = int(sized["conv_layers"].iloc[0]), int(sized["epochs"].iloc[0])
-    sizes = sorted({pd.read_json(f"[{text}]")[name].item() for text in sized["changes"]})
-    found = {size: cells(rows, "ai2", layers, epochs=epochs, datasets__ai2__input_size=size) for size in sizes}
-    default = cells(rows, "ai2", layers, epochs=epochs)
-    if len(default):
-        found[208] = default
-    return [(float(size), _values(table)) for size, table in found.items()]
 
 
 def _values(found: pd.DataFrame) -> np.ndarray:

@@ -92,8 +92,8 @@ def _collect(repository: Path, grid: Grid, cell: Cell) -> bool:
         "seconds_per_epoch": tracking.seconds_per_epoch(model),
         "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
     }
-    table = pd.concat([stored(grid.csv), pd.DataFrame([row])]).drop_duplicates("name", keep="last")
-    write_csv(grid.csv, table.sort_values("name"))
+    others = stored(grid.csv).query("name != @cell.name").to_dict("records")
+    write_csv(grid.csv, pd.DataFrame([*others, row]).sort_values("name"))
     return True
 
 
@@ -107,7 +107,8 @@ def _row(cell: Cell, texts: dict[str, str]) -> dict:
         "conv_layers": cell.params.conv_layers,
         "seed": cell.params.seed,
         "epochs": cell.params.epochs,
-        "changes": json.dumps({name: value for name, value in cell.changes.items() if name != "local_path"}),
+        "input_size": cell.params.data.input_size,
+        "varied": json.dumps(cell.varied),
         "train_images": sum(audit["images"]["train"].values()),
         "scored_images": evaluated["images"],
         "majority": evaluated["majority_baseline"],

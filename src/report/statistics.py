@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
+INPUT_SIZE = "datasets.ai2.input_size"
 
 
 class Interval(NamedTuple):
@@ -50,25 +51,35 @@ def _interval(values, variance) -> Interval:
 
 
 def cells(rows: pd.DataFrame, dataset: str, conv_layers: int = 3, **others) -> pd.DataFrame:
-    """The rows of one configuration, indexed by seed; `others` are all its further changes, dots as `__`."""
+    """The rows of one configuration, indexed by seed; `others` are all it varies besides, dots as `__`."""
     wanted = {name.replace("__", "."): value for name, value in others.items()}
-    shown = [json.loads(text) for text in rows["changes"]]
-    named = ("dataset", "conv_layers", "seed", "source")
-    match = [{k: v for k, v in changes.items() if k not in named} == wanted for changes in shown]
-    found = rows[match & (rows["dataset"] == dataset) & (rows["conv_layers"] == conv_layers)]
-    return found.set_index("seed")
+    same = pd.Series([json.loads(text) == wanted for text in rows["varied"]], rows.index, bool)
+    return rows[same & (rows["dataset"] == dataset) & (rows["conv_layers"] == conv_layers)].set_index("seed")
+
+
+def by_resolution(rows: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """Pixels a side -> the rows of ai2, indexed by seed, that differ in nothing but that; empty below two sizes."""
+    third = rows[rows["dataset"] == "ai2"]
+    rest = [{name: v for name, v in json.loads(text).items() if name != INPUT_SIZE} for text in third["varied"]]
+    third = third.assign(rest=[json.dumps(others, sort_keys=True) for others in rest])
+    groups = [group for _, group in third.groupby(["conv_layers", "rest"]) if group["input_size"].nunique() > 1]
+    if not groups:
+        return {}
+    largest = max(groups, key=len)
+    return {int(size): found.set_index("seed") for size, found in largest.groupby("input_size")}
 
 
 def at(found: pd.DataFrame, curve: str, epoch: int) -> pd.Series:
     """The curve's value at `epoch` (1 is the first), per seed; runs that ended before are left out."""
-    long = found[[len(values) >= epoch for values in found[curve]]]
-    return long[curve].map(lambda values: values[epoch - 1]).astype(float)
+    return pd.Series(
+        {seed: values[epoch - 1] for seed, values in found[curve].items() if len(values) >= epoch}, dtype=float
+    )
 
 
 def last_ten(found: pd.DataFrame, curve: str, epoch: int | None = None) -> pd.Series:
     """The mean of the ten epochs that end at `epoch`, by default the last one, per seed: single epochs swing."""
-    long = found[[epoch is None or len(values) >= epoch for values in found[curve]]]
-    return long[curve].map(lambda values: np.mean(values[:epoch][-10:])).astype(float)
+    long = {seed: values for seed, values in found[curve].items() if epoch is None or len(values) >= epoch}
+    return pd.Series({seed: np.mean(values[:epoch][-10:]) for seed, values in long.items()}, dtype=float)
 
 
 def paired(one: pd.Series, other: pd.Series) -> Interval:
