@@ -50,8 +50,8 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "",
         "## Claims",
         "",
-        "What the claims come to on the data named above. The rule of each was committed with the code before its cells "
-        "ran; differences are paired by seed.",
+        "What the claims come to on the data named above. The rule of each was committed with the code before its "
+        "cells ran; differences are paired by seed.",
         "",
         *_table(_claims(rows)),
         "",
