@@ -19,6 +19,11 @@ from src.files import root
 from src.params import Params
 
 CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with spaces between, one per epoch
+COLUMNS = [
+    *("name", "params", "dataset", "conv_layers", "seed", "epochs", "input_size", "varied"),
+    *("train_images", "scored_images", "majority", "parameters", "operations", "seconds_per_epoch", "commit"),
+    *CURVES,
+]
 # Every cell's name and row has the first three; where the data lie is no property of an experiment.
 UNNAMED = ("dataset", "conv_layers", "seed", "source", "local_path")
 
@@ -65,8 +70,8 @@ class Grid(NamedTuple):
 def stored(path: Path) -> pd.DataFrame:
     """cells.csv as it is, with rows of other params too."""
     if not path.exists():
-        return pd.DataFrame(columns=["name", "params", *CURVES])
-    return pd.read_csv(path, dtype={"name": str, "params": str, "commit": str}, float_precision="round_trip")
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.read_csv(path, dtype={"name": str, "params": str, "commit": str})
 
 
 def read(folder: Path) -> Grid:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from src import params, tracking
 from src.errors import UserError
 from src.files import root, write_csv
-from src.report.grid import CURVES, Cell, Grid, stored
+from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
 from src.revisions import call, resolve
 
 FILES = (
@@ -93,7 +93,7 @@ def _collect(repository: Path, grid: Grid, cell: Cell) -> bool:
         "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
     }
     others = stored(grid.csv).query("name != @cell.name").to_dict("records")
-    write_csv(grid.csv, pd.DataFrame([*others, row]).sort_values("name"))
+    write_csv(grid.csv, pd.DataFrame([*others, row], columns=COLUMNS).sort_values("name"))
     return True
 
 

@@ -1,0 +1,161 @@
+"""The grid, the statistics over its cells, and the page: what they say follows from cells.csv alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.errors import UserError
+from src.report import claims, grid, page
+from src.report.statistics import at, by_resolution, cells, last_ten, of_mean, of_next, paired
+
+GRID = """
+data: made-up numbers
+params: {epochs: 20}
+cells:
+  - {dataset: ai, conv_layers: [2, 3], seed: [1, 2, 3]}
+  - {dataset: ai, conv_layers: 3, seed: 1}
+  - {dataset: ai, model.dropout: 0.0, seed: [1, 2, 3]}
+  - {dataset: ai2, datasets.ai2.input_size: [48, 96], seed: [1, 2]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "grid.yaml").write_text(GRID)
+    return tmp_path / "g"
+
+
+def row(cell: grid.Cell, end: float) -> dict:
+    """A finished cell whose validation accuracy rises to `end`, and training accuracy to 0.1 more."""
+    curve = np.linspace(0, end, cell.params.epochs)
+    return {
+        "name": cell.name,
+        "params": cell.digest,
+        "dataset": cell.params.dataset,
+        "conv_layers": cell.params.conv_layers,
+        "seed": cell.params.seed,
+        "epochs": cell.params.epochs,
+        "input_size": cell.params.data.input_size,
+        "varied": json.dumps(cell.varied),
+        "train_images": 100,
+        "majority": 0.25,
+        "parameters": 1000,
+        "operations": 1000 * cell.params.conv_layers,
+        "accuracy": " ".join(map(str, curve + 0.1)),
+        "val_accuracy": " ".join(map(str, curve)),
+        "seconds_per_epoch": 2.0,
+        "commit": "abc",
+    }
+
+
+def finish(chosen: grid.Grid, end) -> pd.DataFrame:
+    pd.DataFrame([row(cell, end(cell)) for cell in chosen.cells]).to_csv(chosen.csv, index=False)
+    return chosen.rows()
+
+
+def test_a_cell_named_twice_is_one_and_its_name_says_what_sets_it_apart(folder):
+    names = [cell.name for cell in grid.read(folder).cells]
+    assert len(names) == len(set(names)) == 13
+    assert names[0] == "g-ai-conv2-seed1"
+    assert "g-ai-conv3-dropout-0.0-seed2" in names
+    assert "g-ai2-conv3-input-size-96-seed1" in names
+
+
+def test_a_row_finishes_its_cell_until_any_param_changes(folder):
+    chosen = grid.read(folder)
+    finish(chosen, lambda cell: 0.5)
+    assert grid.read(folder).missing() == []
+    (folder / "grid.yaml").write_text(GRID.replace("epochs: 20", "epochs: 21"))
+    assert len(grid.read(folder).missing()) == 13
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("conv_layers: [2, 3]", "conv_layers: [2, 9]"), "conv_layers = 9 is not allowed"),
+        (("model.dropout", "model.drop"), "model.drop is not a param"),
+        (("cells:", "sells:"), "cannot be read as a grid"),
+        (("data: made-up", "data: {"), "cannot be read as a grid"),
+    ],
+)
+def test_a_wrong_grid_is_an_error_that_names_it(folder, change, message):
+    (folder / "grid.yaml").write_text(GRID.replace(*change))
+    with pytest.raises(UserError, match=message) as error:
+        grid.read(folder)
+    assert "grid.yaml" in str(error.value)
+
+
+def test_intervals_are_those_of_the_textbook():
+    """Of 1, 2, 3: mean 2, standard deviation 1, t(0.975, 2) = 4.3027."""
+    assert of_mean([1, 2, 3]).half == pytest.approx(4.3027 / 3**0.5, abs=1e-4)
+    assert of_next([1, 2, 3]).half == pytest.approx(4.3027 * (4 / 3) ** 0.5, abs=1e-4)
+    assert of_next([1]).half == float("inf")
+    assert of_mean([]).n == 0
+
+
+def test_differences_are_paired_by_seed():
+    one, other = pd.Series({1: 0.5, 2: 0.6, 3: 0.9}), pd.Series({2: 0.5, 1: 0.4})
+    assert paired(one, other).mean == pytest.approx(0.1)
+    assert paired(one, other).n == 2
+
+
+def test_rows_are_found_by_all_that_they_vary(folder):
+    rows = finish(grid.read(folder), lambda cell: 0.5)
+    assert list(cells(rows, "ai").index) == [1, 2, 3]
+    assert len(cells(rows, "ai", model__dropout=0.0)) == 3
+    assert cells(rows, "ai2").empty
+    assert {size: list(found.index) for size, found in by_resolution(rows).items()} == {48: [1, 2], 96: [1, 2]}
+    assert at(cells(rows, "ai"), "val_accuracy", 20)[1] == 0.5
+    assert at(cells(rows, "ai"), "val_accuracy", 21).empty
+    assert last_ten(cells(rows, "ai"), "val_accuracy")[1] == pytest.approx(np.linspace(0, 0.5, 20)[-10:].mean())
+
+
+@pytest.mark.parametrize(
+    ("with_dropout", "verdict"),
+    [
+        (lambda seed: 0.60 + seed / 1000, claims.HOLDS),
+        (lambda seed: 0.40 + seed / 1000, claims.FAILS),
+        (lambda seed: 0.50 + (seed - 2) / 10, claims.OPEN),
+    ],
+)
+def test_an_interval_on_one_side_decides_and_one_across_leaves_it_open(folder, with_dropout, verdict):
+    def end(cell):
+        return 0.5 if "model.dropout" in cell.varied else with_dropout(cell.params.seed)
+
+    assert claims.c6(finish(grid.read(folder), end)).verdict == verdict
+
+
+@pytest.mark.parametrize(("difference", "verdict"), [(0.23, claims.HOLDS), (0.0, claims.FAILS)])
+def test_resolution_is_decided_by_the_published_difference(folder, difference, verdict):
+    def end(cell):
+        return 0.5 + (cell.params.data.input_size == 96) * (difference + cell.params.seed / 1000)
+
+    assert claims.c2(finish(grid.read(folder), end)).verdict == verdict
+
+
+def test_without_cells_every_claim_is_open_and_the_page_says_so(folder):
+    chosen = grid.read(folder)
+    assert {verdict.verdict for verdict in claims.verdicts(chosen.rows())} == {claims.OPEN}
+    page.write(chosen)
+    text = (folder / "README.md").read_text()
+    assert "0 of 13 cells" in text
+    assert "The page is incomplete" in text
+
+
+def test_the_page_shows_every_claim_and_number_and_comes_out_the_same_again(folder):
+    chosen = grid.read(folder)
+    finish(chosen, lambda cell: 0.5 + cell.params.seed / 100)
+    page.write(chosen)
+    first = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    text = (folder / "README.md").read_text()
+    for name in page.PUBLISHED["claims"]:
+        assert f"| {name}: " in text
+    for published in ("0.6771", "0.6165", "0.7451", "0.5292", "0.7782"):
+        assert published in text
+    assert len(list((folder / "figures").glob("*.png"))) >= 4
+    page.write(chosen)
+    assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == first
