@@ -1,0 +1,72 @@
+"""`python -m src.report` with the real queue: killed anywhere, run again, only what is missing runs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Clone, environment, fresh
+
+GRID = """
+data: tiny drawn faces
+params: {}
+cells:
+  - {dataset: ai, seed: [1, 2, 3]}
+  - {dataset: ai_half}
+"""
+
+
+def processes_in(folder: Path) -> list[int]:
+    """The processes, queue workers and trainers among them, whose working directory is in `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(int(process.name))
+        except OSError:  # gone by now
+            continue
+    return found
+
+
+def rows(clone: Clone) -> list[str]:
+    path = clone.path / "tiny/cells.csv"
+    return path.read_text().splitlines()[1:] if path.exists() else []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the queue's workers in /proc")
+def test_a_killed_grid_goes_on_with_the_missing_cells_and_a_finished_one_changes_nothing(small, tmp_path):
+    clone = fresh(small, tmp_path / "grid")
+    (clone.path / "tiny").mkdir()
+    (clone.path / "tiny/grid.yaml").write_text(GRID)
+    command = [sys.executable, "-m", "src.report", "tiny"]
+
+    with (tmp_path / "log").open("w") as log:
+        first = subprocess.Popen(command, cwd=clone.path, env=environment(), stdout=log, stderr=log)
+    end = time.monotonic() + 600
+    while not rows(clone) and first.poll() is None and time.monotonic() < end:
+        time.sleep(1)
+    before = rows(clone)
+    for process in [first.pid, *processes_in(clone.path)]:  # as when the machine goes down
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    first.wait()
+    assert 0 < len(before) < 4, (tmp_path / "log").read_text()[-3000:]
+
+    subprocess.run(command, cwd=clone.path, env=environment(), check=True, timeout=900, stdout=subprocess.DEVNULL)
+    assert len(rows(clone)) == 4
+    assert set(before) <= set(rows(clone))
+    listed = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+    assert sorted(ref.rsplit("/", 1)[1] for ref in listed if "/tiny-" in ref) == [
+        *("tiny-ai-conv3-seed1", "tiny-ai-conv3-seed2", "tiny-ai-conv3-seed3"),
+        "tiny-ai-half-conv3-seed1",
+    ]
+    files = {path: path.read_bytes() for path in (clone.path / "tiny").rglob("*") if path.is_file()}
+    assert clone.run(*command).stdout == "tiny/README.md: 4 of 4 cells\n"
+    assert {path: path.read_bytes() for path in (clone.path / "tiny").rglob("*") if path.is_file()} == files
