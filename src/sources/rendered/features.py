@@ -140,8 +140,8 @@ class Features:
                 part = 3.99 * share - int(3.99 * share)
                 px, py = left[0] + (right[0] - left[0]) * part, left[1] + (right[1] - left[1]) * part
                 lean = sign * (0.006 + 0.03 * share)
-                rise = 0.6 * width * (1.1 - 0.8 * share)
-                hair = [(px - lean, py + rise), (px + lean, py - rise * 1.15)]
+                rise = 0.55 * width * (1.0 - 0.8 * share)
+                hair = [(px - lean, py + rise), (px + lean, py - rise)]
                 self.paint.line(hair, times(who.brow, 0.7 if number % 2 else 1.15), 0.005)
         # the lid that the brow pulls up or pushes down
         self.folds.taper([(px, py + 0.07) for px, py in line[:4]], ONE - 14 - 22 * min(1.0, au[4]), 0.06)

@@ -66,8 +66,8 @@ def body(who: Person, pencil: Pencil, slope: float) -> None:
             pencil.fill(flap, times(who.clothes, 1.15))
             pencil.taper(flap[1:], times(who.clothes, 0.6), 0.02)
         else:
-            edge = [(sign * 1.22 * neck, 1.12), (sign * 0.65 * neck, 1.42), (0, 1.5)]
-            pencil.taper(edge, times(who.clothes, 0.75), 0.05, (0.6, 1.0, 1.0))
+            edge = [(sign * 1.1 * neck, 1.22), (sign * 0.62 * neck, 1.43), (0, 1.5)]
+            pencil.taper(edge, times(who.clothes, 0.75), 0.04, (0.3, 1.0, 1.0))
 
 
 def ears(who: Person, pencil: Pencil) -> None:
@@ -155,7 +155,7 @@ class Hair:
             if curly:
                 share = lean
                 x, y = x0 + (x1 - x0) * share, y0 + (y1 - y0) * share
-                pencil.spot(x, y, 0.05, 0.045, times(self.colour, 0.78 + 0.4 * tone))
+                pencil.spot(x, y, 0.042, 0.036, times(self.colour, 0.84 + 0.28 * tone))
                 continue
             reach = 0.7 + 0.3 * tone
             x0, y0 = 0.97 * x0 + 0.03 * x1, 0.94 * y0 + 0.06 * y1
@@ -205,7 +205,7 @@ def beard(who: Person, paint: Pencil, folds: Pencil, corner: tuple[float, float]
             if who.beard == "stubble":
                 paint.spot(px, py, 0.007, 0.007, mix(who.skin, who.hair, 0.5))
             else:
-                colour = mix(times(who.hair, 0.6 + 0.8 * shade), who.skin, 0.2)
+                colour = mix(times(who.hair, 0.5 + shade), who.skin, 0.35 * shade)
                 paint.line([(px, py - 0.02), (px + 0.01 * (share - 0.5), py + 0.03)], colour, 0.008)
 
 

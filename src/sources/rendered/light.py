@@ -84,11 +84,13 @@ def lit(canvas: np.ndarray, shade: np.ndarray, head: np.ndarray, exposure: np.nd
     """
     size = len(canvas)
     everywhere, on_head = (
-        cv2.resize(_bytes(layer), (size, size), interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint16)
+        cv2.resize(_bytes(layer), (size, size), interpolation=cv2.INTER_LINEAR_EXACT)
         for layer in (exposure, exposure * shade)
     )
-    weight = head.astype(np.uint16)
-    light = ((on_head * weight + everywhere * (255 - weight)) >> 8).astype(np.uint8)
+    mixed = np.multiply(on_head, head, dtype=np.uint16)
+    mixed += np.multiply(everywhere, 255 - head, dtype=np.uint16)
+    mixed >>= 8
+    light = mixed.astype(np.uint8)
     if canvas.ndim == 3:
         light = cv2.merge([light] * 3)
     product = np.multiply(canvas, light, dtype=np.uint16)
