@@ -51,8 +51,9 @@ def test_an_image_is_the_same_each_time_it_is_read():
 
 
 HASHES = """
-import hashlib, sys
+import hashlib, os
 import cv2
+cv2.setNumThreads(int(os.environ["THREADS"]))
 from numpy._core import _multiarray_umath as cpu
 from src.params import Dataset, Rendered
 from src.sources import rendered
@@ -79,11 +80,12 @@ def hashes(**environment: str) -> tuple[str, str, list[str]]:
     return opencv, numpy, lines
 
 
-def test_images_are_the_same_on_a_cpu_that_can_do_less():
+def test_images_are_the_same_on_a_cpu_that_can_do_less_and_on_one_core():
     optional = [name.strip("*?") for name in cv2.getCPUFeaturesLine().split() if name.startswith("*")]
     usable = [name for name in numpy_cpu.__cpu_dispatch__ if numpy_cpu.__cpu_features__[name]]
-    *_, expected = hashes()
+    *_, expected = hashes(THREADS="4")
     opencv, numpy, lines = hashes(
+        THREADS="1",
         OPENCV_CPU_DISABLE=",".join(optional),
         OPENCV_IPP="disabled",
         NPY_DISABLE_CPU_FEATURES=" ".join(usable),

@@ -114,10 +114,14 @@ class Hair:
             lock = [(0.6 * x, top + 0.15), (x, -0.35), (x * (0.97 + 0.08 * share), bottom)]
             pencil.taper(lock, times(self.colour, 0.5 + 0.5 * tone), 0.035, (0.2, 1.0, 0.1), -0.25)
 
-    def front(self, pencil: Pencil) -> Points:
+    def front(self, pencil: Pencil) -> None:
+        if self.present:
+            shell, edge = self._outline()
+            pencil.fill([*shell, *reversed(edge)], self.colour)
+
+    def _outline(self) -> tuple[Points, Points]:
+        """Around the head and along the forehead, both from left to right."""
         who, w, style = self.who, self.who.width, self.who.hair_style
-        if not self.present:
-            return []
         top, side = -1.0 - who.hair_volume, w * (1.04 + 0.3 * who.hair_volume)
         ends = -0.08 if who.hair_length < 0 else 0.1
         line = -0.95 if style == "receding" else -0.42 if style == "fringe" else self.line
@@ -139,15 +143,13 @@ class Hair:
         else:
             middle = [(0.35 * w, line + 0.03 * self.wave[0]), (0, line + 0.04 * self.wave[1]), (-0.35 * w, line)]
         edge += [*middle, (-0.72 * w, line + 0.1), (-temple, -0.34), (-temple, ends)]
-        pencil.fill([*shell, *edge], self.colour)
-        self.shell, self.edge = shell, edge[::-1]
-        return edge
+        return shell, edge[::-1]
 
     def texture(self, pencil: Pencil) -> None:
         """Locks from the crown or the parting to the hair's ends."""
         if not self.present:
             return
-        shell, edge = self.shell, self.edge
+        shell, edge = self._outline()
         curly = self.who.hair_style == "curly"
         fine = pencil.unit > FINE
         for start, lean, tone in self.strands if fine else self.strands[:24]:

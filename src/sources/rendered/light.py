@@ -8,6 +8,7 @@ import numpy as np
 from src.sources.rendered.pencil import Pencil
 
 CELL = 4  # the relief has one cell per so many pixels a side
+STRIP = 64  # rows that are lit at a time: what fits the processor's cache takes half the time
 ONE = 128  # this shade leaves a colour as it is
 
 
@@ -73,8 +74,8 @@ def cells(size: int) -> np.ndarray:
     return np.full((size // CELL, size // CELL), ONE, np.uint8)
 
 
-def lit(canvas: np.ndarray, shade: np.ndarray, head: np.ndarray, exposure: np.ndarray) -> np.ndarray:
-    """Colours in the light that falls on them.
+def lit(canvas: np.ndarray, shade: np.ndarray, head: np.ndarray, exposure: np.ndarray) -> None:
+    """Puts colours into the light that falls on them, in place.
 
     Args:
         canvas: (size, size) or (size, size, 3) uint8.
@@ -87,15 +88,16 @@ def lit(canvas: np.ndarray, shade: np.ndarray, head: np.ndarray, exposure: np.nd
         cv2.resize(_bytes(layer), (size, size), interpolation=cv2.INTER_LINEAR_EXACT)
         for layer in (exposure, exposure * shade)
     )
-    mixed = np.multiply(on_head, head, dtype=np.uint16)
-    mixed += np.multiply(everywhere, 255 - head, dtype=np.uint16)
-    mixed >>= 8
-    light = mixed.astype(np.uint8)
-    if canvas.ndim == 3:
-        light = cv2.merge([light] * 3)
-    product = np.multiply(canvas, light, dtype=np.uint16)
-    product >>= 7
-    return np.minimum(product, 255, out=product).astype(np.uint8)
+    for top in range(0, size, STRIP):
+        rows = slice(top, top + STRIP)
+        light = np.multiply(on_head[rows], head[rows], dtype=np.uint16)
+        light += np.multiply(everywhere[rows], 255 - head[rows], dtype=np.uint16)
+        light >>= 8
+        if canvas.ndim == 3:
+            light = cv2.merge([light] * 3)
+        light *= canvas[rows]
+        light >>= 7
+        canvas[rows] = np.minimum(light, 255, out=light)
 
 
 def _bytes(layer: np.ndarray) -> np.ndarray:

@@ -97,14 +97,14 @@ class Pencil:
         for shape, count in zip(shapes, counts, strict=True):
             outline = [fixed[start : start + STEPS * count]]
             start += STEPS * count
-            tone = _tone(shape.tone, coloured)
-            if shape.area:
-                cv2.fillPoly(layer, outline, tone, cv2.LINE_AA, SHIFT)
-            else:
-                thickness = max(1, round(shape.width * self.unit / shrunk))
-                cv2.polylines(layer, outline, False, tone, thickness, cv2.LINE_AA, SHIFT)
-            if mask is not None:
-                cv2.fillPoly(mask, outline, covered, cv2.LINE_AA, SHIFT)
+            thickness = max(1, round(shape.width * self.unit / shrunk))
+            for target, tone in ((layer, _tone(shape.tone, coloured)), (mask, covered)):
+                if target is None:
+                    continue
+                if shape.area:
+                    cv2.fillPoly(target, outline, tone, cv2.LINE_AA, SHIFT)
+                else:
+                    cv2.polylines(target, outline, False, tone, thickness, cv2.LINE_AA, SHIFT)
 
 
 class Plan(NamedTuple):

@@ -60,7 +60,9 @@ def _paint(who: Person, how: Expression, pose: Pose, size: int, coloured: bool, 
     face.relief(relief)
     folds.draw(wrinkles, shrunk=light.CELL)
     shade = relief.shade(lamp, between(rng, 0.3, 0.6), between(rng, 0.0, 0.35))
-    return light.lit(canvas, shade * (cv2.blur(wrinkles, (3, 3)) / light.ONE), shaded, _exposure(len(wrinkles), rng))
+    shade = shade * (cv2.blur(wrinkles, (3, 3)) / light.ONE)
+    light.lit(canvas, shade, shaded, _exposure(len(wrinkles), rng))
+    return canvas
 
 
 def _exposure(cells: int, rng: Random) -> np.ndarray:
