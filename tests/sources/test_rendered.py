@@ -20,6 +20,7 @@ from src.sources import archive, rendered
 from src.sources.rendered import photo
 from src.sources.rendered.expression import PROTOTYPES, UNITS, Expression, express
 from src.sources.rendered.features import Features
+from src.sources.rendered.light import Relief
 from src.sources.rendered.pencil import Pencil
 from src.sources.rendered.person import Pose, meet
 
@@ -224,6 +225,35 @@ def test_units_move_the_face_as_the_manual_says():
     assert features(still(au9=1)).wing > rest.wing
     lopsided = features(Expression(dict.fromkeys(UNITS, 0.0) | {12: 1.0}, asymmetry=0.2))
     assert lopsided.corner(1)[1] < lopsided.corner(-1)[1]
+
+
+def relief(*bumps: tuple[float, ...]) -> Relief:
+    pencil = Pencil(Pose(0.45, (0.5, 0.5), (1.0, 0.0), (1.0, 0.0), (1.0, 0.0)), 400)
+    ground = Relief(pencil, 400, width=0.75)
+    for bump in [(0, 0, 0.1, 0.1, 0.0), *bumps]:
+        ground.bump(*bump)
+    return ground
+
+
+def test_the_head_is_lit_by_lamberts_law():
+    shade = relief().shade((0.8, 0.0), ambient=0.4, gloss=0.0)
+    assert shade.shape == (100, 100)
+    assert shade[49:51, 49:51].mean() == pytest.approx(1.0, abs=0.01)  # where the head faces the camera
+    for column in (40, 60):  # 4 pixels to a cell, 180 to a unit; the head's height falls by 0.62 (x / 1.1 width)^2
+        x = ((column + 0.5) * 4 - 200) / 180
+        slope = -2 * 0.62 * x / (1.1 * 0.75) ** 2
+        expected = 0.4 + 0.6 * (1 - 0.8 * slope) / np.sqrt(1 + slope**2)
+        assert shade[49:51, column].mean() == pytest.approx(expected, abs=0.01)
+    assert shade == pytest.approx(relief().shade((-0.8, 0.0), 0.4, 0.0)[:, ::-1])
+
+
+def test_a_hill_is_bright_towards_the_light_and_shines_where_it_mirrors_it():
+    level, hill = (relief(*bumps).shade((0.0, -0.8), 0.4, 0.0) for bumps in ((), [(0, 0, 0.2, 0.2, 0.1)]))
+    assert (hill - level)[45, 50] > 0.1 > -0.1 > (hill - level)[55, 50]
+    assert hill[:35] == pytest.approx(level[:35])
+    shine = relief().shade((0.0, -0.8), 0.4, 0.3) - level
+    assert shine.max() == pytest.approx(0.3, abs=0.01)
+    assert shine.argmax() // 100 < 45
 
 
 def test_an_expression_is_its_prototype_at_times_with_a_trace_of_another():
