@@ -28,11 +28,11 @@ def sheet(labels: list[str], size: int, people: int, seed: int) -> Figure:
 
 def main() -> None:
     loaded = params.load()
-    for name, people in (("ai", 8), ("ai2", 6)):
+    for name, people, dpi in (("ai", 8, 100), ("ai2", 6, 140)):
         dataset = loaded.datasets[name]
         figure = sheet(list(dataset.labels), dataset.native_size, people, loaded.rendered.seed)
         with replacing(Path(f"docs/images/faces_{dataset.native_size}.png")) as temporary:
-            figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})
+            figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
 
 
 if __name__ == "__main__":

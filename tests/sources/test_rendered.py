@@ -183,14 +183,23 @@ def test_label_noise_leaves_the_counts_as_they_are():
     assert counts[0] == counts[1]
 
 
-def test_the_same_index_is_the_same_face_at_any_size():
-    """Also across the size from which pictures have colour; what differs are noise and the finest hairs."""
-    for index in range(6):
-        large = cv2.cvtColor(rendered.draw(index, "fear", 416, 1), cv2.COLOR_BGR2GRAY)
-        shrunk = cv2.resize(large, (48, 48), interpolation=cv2.INTER_AREA).astype(float).ravel()
-        alike = [np.corrcoef(shrunk, rendered.draw(i, "fear", 48, 1).astype(float).ravel())[0, 1] for i in range(6)]
+@pytest.mark.parametrize(("size", "larger"), [(48, 96), (208, 416)])
+def test_the_same_index_is_the_same_picture_at_another_size(size, larger):
+    """What differs are noise and the finest hairs."""
+    for index in range(4):
+        large = cv2.resize(rendered.draw(index, "fear", larger, 1), (size, size), interpolation=cv2.INTER_AREA)
+        small = [rendered.draw(other, "fear", size, 1) for other in range(4)]
+        alike = [np.corrcoef(large.ravel(), other.ravel())[0, 1] for other in small]
         assert np.argmax(alike) == index
         assert alike[index] > 0.9
+
+
+def test_a_portrait_shows_the_same_person_as_the_face_cut_out():
+    for index in range(3):
+        portrait = cv2.cvtColor(rendered.draw(index, "fear", 416, 1), cv2.COLOR_BGR2GRAY)
+        face = cv2.resize(rendered.draw(index, "fear", 127, 1), (250, 250), interpolation=cv2.INTER_AREA)
+        middle = face[50:190, 60:190]
+        assert cv2.matchTemplate(portrait, middle, cv2.TM_CCOEFF_NORMED).max() > 0.8
 
 
 def still(**units: float) -> Expression:

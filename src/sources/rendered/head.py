@@ -54,7 +54,7 @@ def body(who: Person, pencil: Pencil, slope: float) -> None:
     for sign in (-1, 1):  # not one curve: the shoulders fall off to both sides
         pencil.fill(
             [(0, 1.12), (sign * neck, 1.14), (sign * 1.1, 1.3 + slope), (sign * 1.6, 1.9), (sign * 1.6, 3), (0, 3)],
-            times(who.clothes, 1.0 if sign < 0 else 0.93),
+            who.clothes,
         )
     pencil.fill([(-neck, 0.4), (neck, 0.4), (1.02 * neck, 0.95), (1.15 * neck, 1.2), (0.5 * neck, 1.42), (0, 1.48),
                  (-0.5 * neck, 1.42), (-1.15 * neck, 1.2), (-1.02 * neck, 0.95)], skin)  # fmt: skip
@@ -64,7 +64,7 @@ def body(who: Person, pencil: Pencil, slope: float) -> None:
         if who.collar == "shirt":
             flap = [(sign * 1.1 * neck, 1.05), (sign * 1.5 * neck, 1.25), (sign * 0.7 * neck, 1.62), (0, 1.45)]
             pencil.fill(flap, times(who.clothes, 1.15))
-            pencil.taper(flap[1:], times(who.clothes, 0.6), 0.02)
+            pencil.taper(flap[1:], times(who.clothes, 0.75), 0.02, (0.0, 1.0, 0.3))
         else:
             edge = [(sign * 1.1 * neck, 1.22), (sign * 0.62 * neck, 1.43), (0, 1.5)]
             pencil.taper(edge, times(who.clothes, 0.75), 0.04, (0.3, 1.0, 1.0))

@@ -58,6 +58,10 @@ class Pose:
         straight = (1.0, 0.0)
         return Pose(self.scale, self.centre, straight, straight, straight)
 
+    def from_afar(self) -> "Pose":
+        """With the shoulders in the picture, not cut out around the face."""
+        return Pose(0.6 * self.scale, (self.centre[0], self.centre[1] - 0.06), self.yaw, self.pitch, self.roll)
+
 
 @dataclass(frozen=True)
 class Person:

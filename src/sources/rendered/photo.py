@@ -10,7 +10,8 @@ from src.sources.rendered.features import Features
 from src.sources.rendered.pencil import Pencil
 from src.sources.rendered.person import Person, Pose, meet, stand
 
-COLOURED = 128  # pixels a side from which pictures have colour, as the report's third set; FER-2013 is grey
+COLOURED = 128  # pixels a side from which pictures are portraits in colour, as the report's third set; smaller
+# ones are cut out around the face, and grey, as FER-2013
 OVERSAMPLED = 4  # grey pictures are drawn so many times larger and shrunk
 HAND = 0.12  # share of faces with a hand before them
 
@@ -19,6 +20,8 @@ def take(emotion: str, size: int, rng: Random) -> np.ndarray:
     """A photograph of somebody who shows `emotion` -> (size, size) uint8, or (size, size, 3), blue first."""
     who, how, pose = meet(rng), express(emotion, rng), stand(rng)
     coloured = size >= COLOURED
+    if coloured:
+        pose = pose.from_afar()
     picture = _paint(who, how, pose, size if coloured else size * OVERSAMPLED, coloured, rng)
     if not coloured:
         picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
