@@ -2,7 +2,7 @@
 
 A person (person.py) shows an expression (expression.py); both move the control points of features.py and head.py,
 which a Pencil turns with the head and draws; light.py shades the head, photo.py adds exposure and a sensor's noise.
-From 128 pixels a side on pictures are portraits in colour, below they are cut out around the face and grey, as FER-2013.
+From 128 pixels a side on pictures are portraits in colour; below, cut out around the face and grey, as FER-2013's.
 
 A share `label_noise` of the images is filed under a label that they do not show. A name holds what is shown:
 `train/angry/00012_happy.jpg` is a happy face labelled angry.

@@ -246,8 +246,11 @@ def hand(who: Person, pencil: Pencil, rng: Random) -> None:
     lean, spread, length = -sign * between(rng, 0.1, 0.6), between(rng, 0.115, 0.15), between(rng, 0.3, 0.5)
     skin, edge = times(who.skin, 0.96), times(who.skin, 0.55)
     wrist = x + sign * 0.25
-    pencil.fill([(x - 0.2, y), (x + 0.3, y), (wrist + 0.3, y + 0.6), (wrist + 0.25, 2.2), (wrist - 0.25, 2.2),
+    pencil.fill([(x - 0.2, y), (x + 0.3, y), (wrist + 0.28, y + 0.6), (wrist + 0.25, 2.2), (wrist - 0.25, 2.2),
                  (wrist - 0.3, y + 0.5)], times(skin, 0.93))  # fmt: skip
+    cuff = y + 0.8
+    sleeve = [(wrist - 0.33, cuff), (wrist + 0.33, cuff), (wrist + 0.42, 2.2), (wrist + 0.5, 3.6), (wrist - 0.5, 3.6)]
+    pencil.fill([*sleeve, (wrist - 0.42, 2.2)], times(who.clothes, 0.85))
     for number in range(4):
         base = x - 0.17 + spread * number, y + 0.06
         reach = length * (0.85, 1.0, 0.96, 0.74)[number]

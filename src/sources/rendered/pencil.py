@@ -8,7 +8,7 @@ import numpy as np
 
 from src.sources.rendered.person import Colour, Pose
 
-FINE = 70  # pixels in half a head from which single hairs can be seen
+FINE = 95  # pixels in half a head from which single hairs can be seen
 SHIFT = 6  # OpenCV's fixed-point coordinates: 1/64 pixel
 Points = list[tuple[float, float]]
 Tone = Colour | float

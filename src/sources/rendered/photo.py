@@ -35,9 +35,10 @@ def _paint(who: Person, how: Expression, pose: Pose, size: int, coloured: bool, 
     lamp = bell(rng, 0.9), bell(rng, 0.5) - 0.25
     face, hair = Features(who, how, paint, folds, lamp[0]), head.Hair(who, rng)
 
+    hair.behind(paint)
+    paint.draw(canvas, shaded)
     head.body(who, still, between(rng, 0.0, 0.25))
     still.draw(canvas, shaded)
-    hair.behind(paint)
     head.ears(who, paint)
     paint.fill(head.outline(who, face.drop), who.skin)
     paint.draw(canvas, shaded)
