@@ -8,7 +8,7 @@ A share `label_noise` of the images is filed under a label that they do not show
 `train/angry/00012_happy.jpg` is a happy face labelled angry.
 
 How hard the sets are, with the report's network, label_noise 0.1 and scale 0.1: three layers reach 0.70 on the faces
-they have not trained on, two 0.54, one 0.45 (set ai); with half the images three layers reach 0.61, as accurate in
+they have not trained on, two 0.53, one 0.44 (set ai); with half the images three layers reach 0.61, as accurate in
 training. The portraits give 0.45 at 208 pixels after 20 epochs, at 48 pixels 0.38. Strength, blends (expression.py),
 hands and noise (photo.py) and the portraits' framing (person.py) set this.
 
