@@ -1,0 +1,18 @@
+"""Random numbers as the faces use them: sums and products of uniforms, which are the same on every machine."""
+
+import numpy as np
+
+Random = np.random.Generator
+
+
+def between(rng: Random, low: float, high: float) -> float:
+    return low + (high - low) * rng.random()
+
+
+def bell(rng: Random, spread: float) -> float:
+    """Roughly normal around 0, never beyond 1.5 spreads."""
+    return spread * (rng.random() + rng.random() + rng.random() - 1.5)
+
+
+def choice(rng: Random, options: list | tuple):
+    return options[int(rng.integers(len(options)))]
