@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
@@ -26,13 +27,21 @@ FILES = (
 def complete(grid: Grid, workers: int) -> None:
     """Runs what is missing, `workers` cells at a time; each row is written as soon as its cell is done.
 
-    Whatever is stopped, and when: run it again. Experiments that are done are collected, those that still run or
-    wait in the queue are waited for, a training that was cut off goes on from its checkpoint.
+    Whatever is stopped, and when: run it again. Experiments that are done are collected, those that wait in the queue
+    are waited for, a training that was cut off goes on from its checkpoint.
 
     Raises:
-        UserError: an experiment failed; rows of the others are kept.
+        UserError: an experiment failed (rows of the others are kept), or this command runs already.
     """
     repository = root()
+    try:
+        with FileLock(repository / ".dvc" / "tmp" / "report.lock", timeout=0):
+            _complete(repository, grid, workers)
+    except Timeout as error:
+        raise UserError("another `python -m src.report` runs in this repository; wait for it or stop it") from error
+
+
+def _complete(repository: Path, grid: Grid, workers: int) -> None:
     missing = [cell for cell in grid.missing() if not _collect(repository, grid, cell)]
     if not missing:
         return
@@ -51,11 +60,17 @@ def complete(grid: Grid, workers: int) -> None:
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
     states = _states(repository)
+    names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps", cwd=repository).split()
     for cell in cells:
-        if states.get(cell.name) in ("Queued", "Running"):
+        state = states.get(cell.name)
+        if state == "Queued":
             continue
-        if cell.name in states:  # failed, or of another commit
+        if state == "Running":  # left behind when the machine or this command was stopped; DVC cannot tell
+            call("dvc", "queue", "kill", "--force", cell.name, cwd=repository)
+        if state:
             call("dvc", "queue", "remove", cell.name, cwd=repository)
+        if cell.name in names:  # with params that are others by now
+            call("dvc", "exp", "remove", cell.name, cwd=repository)
         changes = [f"--set-param={name}={json.dumps(value)}" for name, value in cell.changes.items()]
         call("dvc", "exp", "run", "--queue", "--name", cell.name, *changes, cwd=repository)
 
