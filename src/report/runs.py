@@ -60,7 +60,9 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
     states = _states(repository)
-    names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps", cwd=repository).split()
+    head = call("git", "rev-parse", "HEAD", cwd=repository).strip()
+    ours = f"refs/exps/{head[:2]}/{head[2:]}"  # where DVC keeps the experiments of this commit
+    names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", ours, cwd=repository).split()
     for cell in cells:
         state = states.get(cell.name)
         if state == "Queued":
