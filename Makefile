@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test test-all lint verify mlflow-sync
+.PHONY: repro test test-all lint verify mlflow-sync report
 repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
 
@@ -17,6 +17,10 @@ verify: .venv/complete      # train the committed experiment again, in a clean c
 
 mlflow-sync: .venv/complete # give every experiment of `dvc exp show` its MLflow run
 	python -m src.sync
+
+GRID ?= report
+report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md
+	python -m src.report $(GRID)
 
 lint: .venv/complete
 	ruff check . && ruff format --check .
