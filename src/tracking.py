@@ -29,7 +29,6 @@ from src.files import digest, root
 from src.params import Params
 
 EXPERIMENT = "face-emotions"
-VIEW = {"mlflow.experimentKind": "custom_model_development"}  # opens the page on training runs
 KEY = "experiment_key"
 ENVIRONMENT = "environment.json"
 MODEL = "model_md5"  # as in dvc.lock, so that a run is found from a commit too
@@ -104,9 +103,8 @@ class Run:
 
     def _create(self) -> str:
         p = self.params
-        run = self.client.create_run(
-            self.experiment_id, run_name=f"{p.source}-{p.dataset}-conv{p.conv_layers}-{p.epochs}-seed{p.seed}"
-        )
+        name = f"{p.source}-{p.dataset}-conv{p.conv_layers}-{p.epochs}-seed{p.seed}"
+        run = self.client.create_run(self.experiment_id, run_name=os.environ.get("DVC_EXP_NAME", name))
         values = _flat(p.model_dump(mode="json"), ".")
         tags = {KEY: self.key, "dataset": p.dataset, "source": p.source, "conv_layers": p.conv_layers}
         self.client.log_batch(
@@ -183,7 +181,7 @@ def _connect() -> tuple[mlflow.MlflowClient, str]:
             client = mlflow.MlflowClient()
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
-                return client, client.create_experiment(EXPERIMENT, location, VIEW)
+                return client, client.create_experiment(EXPERIMENT, location)
     except (MlflowException, OSError) as error:
         raise UserError(
             f"MLFLOW_TRACKING_URI: cannot use the MLflow store at {uri}: {error}\n"

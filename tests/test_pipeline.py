@@ -90,7 +90,7 @@ def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_re
     reproduced.run("dvc", "exp", "run", "--temp", "-n", "two-layers", "-S", "conv_layers=2", *local)
     (run,) = runs(client, conv_layers=2)
     assert run.data.tags["source"] == "local"
-    assert run.data.tags["dvc_experiment"] == "two-layers"
+    assert run.data.tags["dvc_experiment"] == run.info.run_name == "two-layers"
     assert {a.path for a in client.list_artifacts(run.info.run_id, "figures")} >= {"figures/curves.png"}
     compared = json.loads(reproduced.run("dvc", "metrics", "diff", "HEAD", "two-layers", "--json").stdout)
     assert compared["metrics/train.json"]["parameters"]["diff"] != 0
