@@ -74,7 +74,7 @@ def _table(table: pd.DataFrame) -> list[str]:
 
 
 def _runs(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The measured cells that answer to each run of published.yaml; another number of epochs only where it fits."""
+    """The measured cells that answer to each run of published.yaml."""
     return {
         "curve": cells(rows, "ai", epochs=100),
         "set 1": cells(rows, "ai"),
@@ -88,8 +88,8 @@ def _published(rows: pd.DataFrame) -> pd.DataFrame:
     for name, found in _runs(rows).items():
         for epoch, pair in PUBLISHED["runs"][name]["points"].items():
             for curve, value in zip(("accuracy", "val_accuracy"), pair, strict=True):
-                single = of_next(at(found, curve, epoch)) if len(found) else of_next([])
-                ten = last_ten(found, curve, epoch) if len(found) else pd.Series(dtype=float)
+                single = of_next(at(found, curve, epoch))
+                ten = last_ten(found, curve, epoch)
                 listed.append(
                     {
                         "run": name,
