@@ -17,6 +17,8 @@ Folder = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*(/[^./\\][^/\\]*)*$")]
 
 
 class Section(BaseModel):
+    """A param with a default came later than others: experiments from before it ran with that value."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -77,6 +79,7 @@ class Preprocess(Section):
 class Model(Section):
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=4, max_length=4)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout_at: Literal["flatten", "dense", "blocks"] = "flatten"
     dense_units: PositiveInt
 
 

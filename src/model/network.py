@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from src.errors import UserError
+from src.model.optimizer import Adam
 from src.params import Params
 
 
@@ -20,7 +21,7 @@ def build(params: Params) -> keras.Sequential:
         UserError: the input is too small for that many layers.
     """
     keras.utils.set_random_seed(params.seed)  # initial weights
-    size = params.data.input_size
+    size, at = params.data.input_size, params.model.dropout_at
     stack = [layers.Input((size, size, 1))]
     for number, filters in enumerate(params.model.filters[: params.conv_layers], start=1):
         padding = "same" if number == 4 else "valid"
@@ -37,15 +38,19 @@ def build(params: Params) -> keras.Sequential:
                 stack.append(layers.MaxPooling2D(2, name=f"pool_{number}{'ab'[time] if number == 3 else ''}"))
                 size //= 2
         stack.append(layers.BatchNormalization(name=f"norm_{number}"))
+        if at == "blocks":
+            stack.append(layers.Dropout(params.model.dropout, seed=params.seed + number, name=f"dropout_{number}"))
+    dropout = layers.Dropout(params.model.dropout, seed=params.seed, name="dropout")
     stack += [
-        layers.Dropout(params.model.dropout, seed=params.seed, name="dropout"),
+        *([dropout] if at == "flatten" else []),
         layers.Flatten(name="flatten"),
         layers.Dense(params.model.dense_units, activation="relu", name="dense"),
+        *([dropout] if at == "dense" else []),
         layers.Dense(len(params.data.labels), activation="softmax", name="emotion"),
     ]
     model = keras.Sequential(stack, name="report_network")
     model.compile(
-        optimizer=keras.optimizers.Adam(params.train.learning_rate),
+        optimizer=Adam(params.train.learning_rate),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
         # Results must not depend on what Keras finds out about the machine; XLA is slower here on a CPU.

@@ -38,8 +38,9 @@ class Cell(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Of all params; a cell whose params are others by now is not finished. A path is not part of it."""
-        values = self.params.model_dump(mode="json") | {"local_path": None}
+        """Of all params; a cell whose params are others by now is not finished. A path is not part of it, nor is a
+        param that came later and has the value it had before it came."""
+        values = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

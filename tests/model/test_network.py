@@ -28,6 +28,21 @@ def test_a_fourth_layer_pads():
     assert fourth == ["conv_4 2x2x128", "pool_4 1x1x128", "norm_4 1x1x128"]
 
 
+@pytest.mark.parametrize(
+    ("at", "places"),
+    [
+        ("flatten", ["norm_3 dropout flatten"]),
+        ("dense", ["dense dropout emotion"]),
+        ("blocks", ["norm_1 dropout_1 conv_2", "norm_2 dropout_2 conv_3", "norm_3 dropout_3 flatten"]),
+    ],
+)
+def test_dropout_is_where_the_param_says(at, places):
+    model = network.build(with_values(model=params.load().model.model_dump() | {"dropout_at": at}))
+    names = " ".join(layer.name for layer in model.layers)
+    assert all(place in names for place in places)
+    assert names.count("dropout") == len(places)
+
+
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 @pytest.mark.parametrize(("dataset", "classes", "size"), [("ai", 7, 48), ("ai2", 6, 208)])
 def test_input_size_and_labels_follow_the_dataset(dataset, classes, size, layers):
