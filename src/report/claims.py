@@ -5,6 +5,7 @@ claim needs decides it; one that does not, or a cell that is missing, leaves it 
 accuracy, mean of the last ten epochs, unless another curve or epoch is named: no best epoch is ever picked.
 """
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
@@ -98,7 +99,7 @@ def c5(rows: pd.DataFrame) -> Verdict:
     found = {}
     for row in rows[rows["dataset"] == "ai"].itertuples():
         for name in VARIATIONS:
-            if f'"{name}"' in row.varied and row.seed in default.index:
+            if list(json.loads(row.varied)) == [name] and row.seed in default.index:
                 value = pd.Series([row.val_accuracy[-10:]]).map(lambda values: sum(values) / len(values)).item()
                 found[row.name.split("-conv3-")[-1]] = value - default[row.seed]
     largest = max((abs(value) for value in found.values()), default=float("nan"))

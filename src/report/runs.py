@@ -49,13 +49,15 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
     # Without pipes: the workers go on in the background and would keep them open.
     call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
     with tqdm(total=len(grid.cells), initial=len(grid.cells) - len(missing), unit="cell") as progress:
+        checked = time.monotonic()
         while missing:
             time.sleep(5)
             done = [cell for cell in missing if _collect(repository, grid, cell)]
             progress.update(len(done))
             missing = [cell for cell in missing if cell not in done]
-            if not done:
+            if time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
                 _check(repository, missing)
+                checked = time.monotonic()
 
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
