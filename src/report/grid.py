@@ -20,9 +20,9 @@ from src.params import Params
 
 CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with spaces between, one per epoch
 COLUMNS = [
-    *("name", "params", "dataset", "conv_layers", "seed", "epochs", "input_size", "varied"),
-    *("train_images", "scored_images", "majority", "parameters", "operations", "seconds_per_epoch", "commit"),
-    *CURVES,
+    *("name", "params", "dataset", "conv_layers", "seed", "epochs", "input_size", "dense_units", "dropout_at"),
+    *("varied", "train_images", "scored_images", "majority", "parameters", "operations", "seconds_per_epoch"),
+    *("commit", *CURVES),
 ]
 # Every cell's name and row has the first three; where the data lie is no property of an experiment.
 UNNAMED = ("dataset", "conv_layers", "seed", "source", "local_path")

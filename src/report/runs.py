@@ -127,6 +127,8 @@ def _row(cell: Cell, texts: dict[str, str]) -> dict:
         "seed": cell.params.seed,
         "epochs": cell.params.epochs,
         "input_size": cell.params.data.input_size,
+        "dense_units": cell.params.model.dense_units,
+        "dropout_at": cell.params.model.dropout_at,
         "varied": json.dumps(cell.varied),
         "train_images": sum(audit["images"]["train"].values()),
         "scored_images": evaluated["images"],

@@ -10,6 +10,7 @@ import pytest
 from src.errors import UserError
 from src.report import claims, grid, page
 from src.report.statistics import at, by_resolution, cells, last_ten, of_mean, of_next, paired
+from src.report.unpublished import readings
 
 GRID = """
 data: made-up numbers
@@ -40,8 +41,11 @@ def row(cell: grid.Cell, end: float) -> dict:
         "seed": cell.params.seed,
         "epochs": cell.params.epochs,
         "input_size": cell.params.data.input_size,
+        "dense_units": cell.params.model.dense_units,
+        "dropout_at": cell.params.model.dropout_at,
         "varied": json.dumps(cell.varied),
         "train_images": 100,
+        "scored_images": 20,
         "majority": 0.25,
         "parameters": 1000,
         "operations": 1000 * cell.params.conv_layers,
@@ -159,3 +163,32 @@ def test_the_page_shows_every_claim_and_number_and_comes_out_the_same_again(fold
     assert len(list((folder / "figures").glob("*.png"))) >= 4
     page.write(chosen)
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == first
+
+
+def test_the_reading_of_what_is_unpublished_is_the_one_nearest_to_each_published_run(folder):
+    (folder / "grid.yaml").write_text(
+        """
+data: made-up numbers
+params: {}
+cells:
+  - {dataset: ai, seed: [1, 2]}
+  - {dataset: ai, epochs: 100, seed: [1, 2]}
+  - {dataset: ai, model.dense_units: [256, 1024]}
+  - {dataset: ai, model.dense_units: 1024, model.dropout_at: dense}
+  - {dataset: ai, model.dense_units: 1024, batch_size: 64}
+"""
+    )
+
+    def end(cell):  # training accuracy at epoch 50 is 0.1 more
+        return {256: 0.52, 512: 0.62, 1024: 0.65}[cell.params.model.dense_units] * cell.params.epochs / 50
+
+    rows = finish(grid.read(folder), end)
+    runs = {"one": {"points": {50: [0.73, 0.6], 100: [0.1, 0.1]}}, "two": {"points": {50: [0.76, 0.6]}}}
+    found = readings(rows, runs)
+    assert list(zip(found["dense_units"], found["dropout_at"], found["seeds"], strict=True)) == [
+        (512, "flatten", 2), (1024, "dense", 1), (1024, "flatten", 1), (256, "flatten", 1)
+    ]  # fmt: skip
+    assert found["one"].iloc[0] == pytest.approx(0.01)
+    assert found["two"].idxmin() == 1
+    page.write(grid.read(folder))
+    assert "set 1: 1024 units, dropout at dense" in (folder / "README.md").read_text()
