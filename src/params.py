@@ -89,6 +89,7 @@ class Augmentation(Section):
 
 class Train(Section):
     learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "one_cycle"] = "constant"
 
 
 class Params(Section):

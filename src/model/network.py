@@ -6,12 +6,11 @@ import keras
 from keras import layers
 
 from src.errors import UserError
-from src.model.optimizer import Adam
 from src.params import Params
 
 
 def build(params: Params) -> keras.Sequential:
-    """Pixels (batch, size, size, 1) float32 in 0..1 -> label probabilities (batch, labels), compiled.
+    """Pixels (batch, size, size, 1) float32 in 0..1 -> label probabilities (batch, labels).
 
     Per convolutional layer: 3x3 'valid' with ReLU, 2x2 max pooling, batch normalisation. The report pools twice
     in a row after the third; a fourth layer, which it does not have, pads 'same'. Pooling is left out where less
@@ -48,17 +47,7 @@ def build(params: Params) -> keras.Sequential:
         *([dropout] if at == "dense" else []),
         layers.Dense(len(params.data.labels), activation="softmax", name="emotion"),
     ]
-    model = keras.Sequential(stack, name="report_network")
-    model.compile(
-        optimizer=Adam(params.train.learning_rate),
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
-        # Results must not depend on what Keras finds out about the machine; XLA is slower here on a CPU.
-        jit_compile=False,
-        # Python is entered once per this many steps; the steps themselves stay the same.
-        steps_per_execution=32,
-    )
-    return model
+    return keras.Sequential(stack, name="report_network")
 
 
 def operations(model: keras.Sequential) -> int:

@@ -65,7 +65,7 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         *_table(_cells(rows)),
         "",
         f"Ran at commits {', '.join(sorted(set(rows['commit'].astype(str))))}. "
-        "Seconds per epoch are of the machine that ran the cell, with other cells beside it.",
+        "Seconds per epoch: the fastest epoch, on the machine that ran the cell, with other cells beside it.",
     ]
 
 

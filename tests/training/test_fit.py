@@ -55,13 +55,28 @@ def undisturbed(small_params, arrays):
     return train(small_params, arrays, "undisturbed")
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(small_params, arrays, undisturbed):
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_a_stopped_run_goes_on_to_the_same_bits(small_params, arrays, schedule):
+    chosen = small_params.model_copy(update={"train": params.Train(learning_rate=0.001, schedule=schedule)})
+    undisturbed = train(chosen, arrays, "undisturbed")
     with pytest.raises(Stopped):
-        train(small_params, arrays, "c", stop_after=2)
-    state, history, seen = train(small_params, arrays, "c")
+        train(chosen, arrays, "c", stop_after=2)
+    state, history, seen = train(chosen, arrays, "c")
     assert seen == [2, 3, 4]  # epochs 1 and 2 were not trained again
     assert history == undisturbed[1]
     assert same(state, undisturbed[0])
+
+
+def test_one_cycle_goes_up_and_down_once_over_all_epochs(small_params):
+    chosen = small_params.model_copy(update={"train": params.Train(learning_rate=0.01, schedule="one_cycle")})
+    schedule = fit._learning_rate(chosen.train, steps=100)
+    rates = [float(schedule(step)) for step in range(100)]
+    assert rates[0] == pytest.approx(0.01 / 25)
+    assert max(rates) == rates[30] == pytest.approx(0.01)
+    assert rates[:31] == sorted(rates[:31])
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+    assert rates[-1] < 0.01 / 100
+    assert fit._learning_rate(small_params.train, steps=100) == 0.001
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b[:5000] + b"\0\0\0\0" + b[5004:], lambda b: b""])

@@ -1,0 +1,36 @@
+"""python -m benchmarks [name ...]: measures, prints a table each, writes it to benchmarks/results/<name>.md."""
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.prepare import HERE, source
+from benchmarks.tables import markdown
+from src import environment
+from src.files import replacing
+
+NAMES = ("epoch",)
+SHOWN = ("cpu.model", "cpu.cores", "cpu.features", "system", "python", "package.tensorflow", "package.keras")
+
+
+def run(name: str) -> None:
+    module = import_module(f"benchmarks.{name}")
+    with TemporaryDirectory() as temporary:
+        table = markdown(module.measure(Path(temporary) / name))
+    print(f"{module.__doc__}\n\n{table}\n", flush=True)
+    found = environment.fingerprint()
+    about = "; ".join(f"{key.split('.')[-1]} {found[key]}" for key in SHOWN if key in found)
+    data = "real faces" if source()["source"] == "local" else "drawn faces"
+    text = f"{module.__doc__}\n\n{table}\n\nOn {data}, with `python -m benchmarks {name}`; {about}.\n"
+    with replacing(HERE / "benchmarks" / "results" / f"{name}.md") as path:
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; all unless given")
+    for chosen in parser.parse_args().names or NAMES:
+        if chosen not in NAMES:
+            parser.error(f"there is no benchmark {chosen}; there are {', '.join(NAMES)}")
+        run(chosen)

@@ -1,0 +1,46 @@
+"""Working folders for measurements: params.yaml with changes, and what the stages make of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+HERE = Path(__file__).resolve().parents[1]
+REAL = HERE.parent / "shared" / "data"  # as in docs/results/grid.yaml
+
+
+def source(archive: str = "fer2013.zip") -> dict[str, Any]:
+    """Params for the real faces where they lie beside the repository, for drawn ones otherwise."""
+    path = REAL / archive
+    return {"source": "local", "local_path": str(path)} if path.is_file() else {"source": "rendered"}
+
+
+def write_params(folder: Path, changes: dict[str, Any]) -> None:
+    """Writes `folder`/params.yaml: the repository's with `changes`, {"rendered.scale": 0.5}."""
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load((HERE / "params.yaml").read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        *sections, last = name.split(".")
+        section = values
+        for part in sections:
+            section = section[part]
+        section[last] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(values, file)
+
+
+def python(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen:
+    """Starts this repository's code in `folder`, which holds params.yaml and takes all that it writes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+    environment = kept | {"PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, text=True, **options)
+
+
+def run_stage(folder: Path, stage: str) -> None:
+    process = python(folder, "-m", f"src.stages.{stage}")
+    if process.wait():
+        raise SystemExit(f"error: stage {stage} failed in {folder}")

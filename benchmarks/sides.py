@@ -1,0 +1,103 @@
+"""The sides of a comparison: processes that wait for their turn, so that they alternate on one machine.
+
+    python -m benchmarks.sides report     the report's pipeline on images/ in the current folder
+    python -m benchmarks.sides ours       this repository's training, on data/arrays/
+
+Each line on standard input is a turn, an epoch; the answer is a line of JSON with its seconds and its curves.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from benchmarks.prepare import python
+
+
+class Side:
+    """One such process."""
+
+    def __init__(self, folder: Path, kind: str):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = python(folder, "-m", "benchmarks.sides", kind, **pipes)
+
+    def begin(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> dict[str, float]:
+        """Waits for the answer: seconds, accuracy, val_accuracy."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"error: {' '.join(self.process.args)} ended")
+        return json.loads(line)
+
+    def turn(self) -> dict[str, float]:
+        self.begin()
+        return self.end()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Turns:
+    """The other end of a `Side`."""
+
+    def __init__(self, answers: TextIO):
+        self.answers = answers
+        self.started = 0.0
+
+    def wait(self) -> None:
+        if not sys.stdin.readline():
+            sys.exit()
+        self.started = time.perf_counter()
+
+    def answer(self, curves: dict[str, float]) -> None:
+        seconds = time.perf_counter() - self.started
+        print(json.dumps({"seconds": seconds, **curves}), file=self.answers, flush=True)
+
+
+def report(turns: Turns) -> None:
+    from benchmarks.report_pipeline import generators, network
+    from src import params
+
+    size = params.load().data.input_size
+    train, test = generators(Path("images"), size)
+    model = network(size, train.num_classes)
+    while True:
+        turns.wait()
+        fitted = model.fit(train, validation_data=test, verbose=0)
+        turns.answer({name: values[0] for name, values in fitted.history.items()})
+
+
+def ours(turns: Turns) -> None:
+    """As the train stage does it: checkpointed, and every epoch in MLflow."""
+    from src import params, tracking
+    from src.dataset import arrays
+    from src.training import runtime
+    from src.training.checkpoint import Checkpoints
+
+    chosen = params.load()
+    folder = Path("data/arrays") / chosen.dataset
+    train, validation = (arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
+    with tracking.open_run(chosen, "benchmark") as tracked:
+        runtime.configure(chosen.threads, chosen.portable)
+        from src.training.fit import fit
+
+        def on_epoch(history: list[dict[str, float]]) -> None:
+            tracked.log_history(history)
+            turns.answer(history[-1])
+            turns.wait()
+
+        turns.wait()
+        fit(chosen, train, validation, Checkpoints("benchmark"), on_epoch)
+
+
+if __name__ == "__main__":
+    sides: dict[str, Callable[[Turns], None]] = {"report": report, "ours": ours}
+    answers, sys.stdout = sys.stdout, sys.stderr  # Keras prints
+    sides[sys.argv[1]](Turns(answers))
