@@ -12,7 +12,7 @@ from src.params import Params
 def build(params: Params) -> keras.Sequential:
     """Pixels (batch, size, size, 1) float32 in 0..1 -> label probabilities (batch, labels).
 
-    Per convolutional layer: 3x3 'valid' with ReLU, 2x2 max pooling, batch normalisation. The report pools twice
+    Per convolutional layer: 3x3 'valid', 2x2 max pooling, ReLU, batch normalisation. The report pools twice
     in a row after the third; a fourth layer, which it does not have, pads 'same'. Pooling is left out where less
     than 2x2 remains. Weights are drawn from `params.seed`, dropout masks too.
 
@@ -31,11 +31,13 @@ def build(params: Params) -> keras.Sequential:
                 f"conv_layers = {params.conv_layers} does not fit an input of {params.data.input_size} pixels: "
                 f"nothing remains for layer {number}; lower conv_layers or raise datasets.{params.dataset}.input_size"
             )
-        stack.append(layers.Conv2D(filters, 3, padding=padding, activation="relu", name=f"conv_{number}"))
-        for time in range(2 if number == 3 else 1):
-            if size >= 2:
-                stack.append(layers.MaxPooling2D(2, name=f"pool_{number}{'ab'[time] if number == 3 else ''}"))
-                size //= 2
+        stack.append(layers.Conv2D(filters, 3, padding=padding, name=f"conv_{number}"))
+        pool = 4 if number == 3 and size >= 4 else 2  # 4: as pooling by 2 twice in a row
+        if size >= pool:
+            stack.append(layers.MaxPooling2D(pool, name=f"pool_{number}"))
+            size //= pool
+        # Behind the pooling it gives what it gives before it, on a quarter of the values.
+        stack.append(layers.ReLU(name=f"relu_{number}"))
         stack.append(layers.BatchNormalization(name=f"norm_{number}"))
         if at == "blocks":
             stack.append(layers.Dropout(params.model.dropout, seed=params.seed + number, name=f"dropout_{number}"))

@@ -1,5 +1,7 @@
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from src import params
 from src.errors import UserError
@@ -16,16 +18,16 @@ def shapes(model: keras.Model) -> list[str]:
 
 def test_three_layers_are_the_reports_network():
     assert shapes(network.build(with_values(conv_layers=3))) == [
-        "conv_1 46x46x16", "pool_1 23x23x16", "norm_1 23x23x16",
-        "conv_2 21x21x32", "pool_2 10x10x32", "norm_2 10x10x32",
-        "conv_3 8x8x64", "pool_3a 4x4x64", "pool_3b 2x2x64", "norm_3 2x2x64",
+        "conv_1 46x46x16", "pool_1 23x23x16", "relu_1 23x23x16", "norm_1 23x23x16",
+        "conv_2 21x21x32", "pool_2 10x10x32", "relu_2 10x10x32", "norm_2 10x10x32",
+        "conv_3 8x8x64", "pool_3 2x2x64", "relu_3 2x2x64", "norm_3 2x2x64",
         "dropout 2x2x64", "flatten 256", "dense 512", "emotion 7",
     ]  # fmt: skip
 
 
 def test_a_fourth_layer_pads():
-    fourth = shapes(network.build(with_values(conv_layers=4)))[10:13]
-    assert fourth == ["conv_4 2x2x128", "pool_4 1x1x128", "norm_4 1x1x128"]
+    fourth = shapes(network.build(with_values(conv_layers=4)))[12:16]
+    assert fourth == ["conv_4 2x2x128", "pool_4 1x1x128", "relu_4 1x1x128", "norm_4 1x1x128"]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,29 @@ def test_dropout_is_where_the_param_says(at, places):
     names = " ".join(layer.name for layer in model.layers)
     assert all(place in names for place in places)
     assert names.count("dropout") == len(places)
+
+
+def test_it_computes_what_the_reports_listing_computes():
+    """There ReLU stands before the pooling, and two poolings by 2 behind the third layer."""
+    ours = network.build(with_values(conv_layers=3))
+    stack = [keras.layers.Input((48, 48, 1))]
+    for number, filters in enumerate((16, 32, 64), 1):
+        stack += [keras.layers.Conv2D(filters, 3, activation="relu")]
+        stack += [keras.layers.MaxPooling2D(2) for _ in range(2 if number == 3 else 1)]
+        stack += [keras.layers.BatchNormalization()]
+    stack += [keras.layers.Dropout(0.25), keras.layers.Flatten(), keras.layers.Dense(512, "relu")]
+    listing = keras.Sequential([*stack, keras.layers.Dense(7, "softmax")])
+    listing.set_weights(ours.get_weights())
+    images = np.random.default_rng(0).random((4, 48, 48, 1), np.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        results = [model(images, training=False) for model in (ours, listing)]
+        losses = [keras.ops.sum(result**2) for result in results]
+    np.testing.assert_allclose(*results, rtol=1e-5)
+    for one, other in zip(
+        *(tape.gradient(loss, model.trainable_variables) for loss, model in zip(losses, (ours, listing), strict=True)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
