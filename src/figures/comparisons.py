@@ -46,8 +46,7 @@ def published(
 
 def against(groups: dict[str, list[tuple[float, np.ndarray]]], x: str, title: str, log: bool = False) -> Figure:
     """Validation accuracy against `x`: per group (x, accuracy of each seed); line through the means, dots the seeds."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _axes(x, title)
     for name, points in groups.items():
         ordered = sorted(points, key=lambda point: point[0])
         (line,) = axes.plot([place for place, _ in ordered], [values.mean() for _, values in ordered], label=name)
@@ -58,9 +57,31 @@ def against(groups: dict[str, list[tuple[float, np.ndarray]]], x: str, title: st
     places = sorted({place for points in groups.values() for place, _ in points})
     axes.set_xticks(places, [f"{place:g}" for place in places])
     axes.minorticks_off()
-    _label(axes, "", x, "validation accuracy, mean of the last ten epochs")
-    axes.set_title(title, wrap=True)
+    axes.legend(fontsize=8)
     return figure
+
+
+def costs(groups: dict[str, list[tuple[str, float, np.ndarray]]], x: str, title: str) -> Figure:
+    """Validation accuracy against a cost: per group (name, cost, accuracy of each seed), each point with its name."""
+    figure, axes = _axes(x, title)
+    for group, points in groups.items():
+        places, means = [cost for _, cost, _ in points], [values.mean() for _, _, values in points]
+        (dots,) = axes.plot(places, means, "o", label=group)
+        for (name, cost, values), mean in zip(points, means, strict=True):
+            axes.vlines(cost, values.min(), values.max(), color=dots.get_color(), alpha=0.6)
+            axes.annotate(name, (cost, mean), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.margins(x=0.12)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _axes(x: str, title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=x, ylabel="validation accuracy, mean of the last ten epochs")
+    axes.set_title(title, wrap=True)
+    axes.grid(alpha=0.3)
+    return figure, axes
 
 
 def _band(axes: Axes, curve: np.ndarray, name: str, colour: str) -> None:

@@ -179,10 +179,10 @@ def _figures(grid: Grid, rows: pd.DataFrame):
         depth = {name: [(n, _values(found)) for n, found in points] for name, points in layers.items()}
         yield "layers", comparisons.against(depth, "convolutional layers", f"Accuracy and depth: {grid.data}")
         cost = {
-            name: [(found["operations"].iloc[0] / 1e6, _values(found)) for _, found in points]
+            name: [(f"{n} layers", found["operations"].iloc[0] / 1e6, _values(found)) for n, found in points]
             for name, points in layers.items()
         }
-        yield "cost", comparisons.against(cost, "million operations per image", f"Accuracy and its cost: {grid.data}")
+        yield "cost", comparisons.costs(cost, "million operations per image", f"Accuracy and its cost: {grid.data}")
     sizes = [(float(size), _values(found)) for size, found in by_resolution(rows).items()]
     if len(sizes) > 1:
         group = {"ai2, the same images": sizes}
