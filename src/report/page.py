@@ -179,7 +179,7 @@ def _figures(grid: Grid, rows: pd.DataFrame):
         depth = {name: [(n, _values(found)) for n, found in points] for name, points in layers.items()}
         yield "layers", comparisons.against(depth, "convolutional layers", f"Accuracy and depth: {grid.data}")
         cost = {
-            name: [(f"{n} layers", found["operations"].iloc[0] / 1e6, _values(found)) for n, found in points]
+            name: [(f"conv {n}", found["operations"].iloc[0] / 1e6, _values(found)) for n, found in points]
             for name, points in layers.items()
         }
         yield "cost", comparisons.costs(cost, "million operations per image", f"Accuracy and its cost: {grid.data}")

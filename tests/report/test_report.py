@@ -133,6 +133,19 @@ def test_an_interval_on_one_side_decides_and_one_across_leaves_it_open(folder, w
     assert claims.c6(finish(grid.read(folder), end)).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.17, 0.19], claims.HOLDS),
+        ([0.10, 0.11], claims.FAILS),
+        ([0.0, 0.20], claims.OPEN),  # so wide that it holds 0.18 and 0
+        ([0.18], claims.OPEN),
+    ],
+)
+def test_a_published_difference_holds_only_where_the_interval_excludes_none_at_all(values, verdict):
+    assert claims.agrees(of_mean(values), 0.18, 0.18) == verdict
+
+
 @pytest.mark.parametrize(("difference", "verdict"), [(0.23, claims.HOLDS), (0.0, claims.FAILS)])
 def test_resolution_is_decided_by_the_published_difference(folder, difference, verdict):
     def end(cell):
