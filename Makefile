@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test test-all lint verify mlflow-sync report
+.PHONY: repro test test-all lint verify mlflow-sync report bench
 repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
 
@@ -21,6 +21,9 @@ mlflow-sync: .venv/complete # give every experiment of `dvc exp show` its MLflow
 GRID ?= report
 report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md
 	python -m src.report $(GRID)
+
+bench: .venv/complete       # measure against the report's own pipeline, write benchmarks/results/; some hours on real faces
+	python -m benchmarks
 
 lint: .venv/complete
 	ruff check . && ruff format --check .

@@ -10,7 +10,8 @@ from benchmarks.tables import markdown
 from src import environment
 from src.files import replacing
 
-NAMES = ("epoch",)
+NAMES = ("epoch", "target", "profile", "preprocess", "growth", "idle")
+DRAWN = ("growth", "idle")  # always on drawn faces
 SHOWN = ("cpu.model", "cpu.cores", "cpu.features", "system", "python", "package.tensorflow", "package.keras")
 
 
@@ -21,7 +22,7 @@ def run(name: str) -> None:
     print(f"{module.__doc__}\n\n{table}\n", flush=True)
     found = environment.fingerprint()
     about = "; ".join(f"{key.split('.')[-1]} {found[key]}" for key in SHOWN if key in found)
-    data = "real faces" if source()["source"] == "local" else "drawn faces"
+    data = "FER-2013" if source()["source"] == "local" and name not in DRAWN else "drawn faces"
     text = f"{module.__doc__}\n\n{table}\n\nOn {data}, with `python -m benchmarks {name}`; {about}.\n"
     with replacing(HERE / "benchmarks" / "results" / f"{name}.md") as path:
         path.write_text(text, encoding="utf-8", newline="\n")

@@ -8,6 +8,7 @@ import tensorflow as tf
 from src.model.augmentation import zoom
 
 AHEAD = 8  # batches
+SCORED = 256 * 48 * 48  # pixels at a time, so that larger images need no more memory
 
 
 def training(
@@ -34,13 +35,14 @@ def training(
     return _batches((order, factors), batch_size, draw)
 
 
-def scoring(images: np.ndarray, labels: np.ndarray, classes: int, batch_size: int = 256) -> tf.data.Dataset:
+def scoring(images: np.ndarray, labels: np.ndarray, classes: int) -> tf.data.Dataset:
     """All images once, in order, as the network sees them: shapes as in `training`, without zoom."""
 
     def draw(rows):
         pixels, label = _read(images, labels, classes, rows)
         return pixels[..., None], label
 
+    batch_size = max(1, SCORED // images.shape[1] ** 2)
     return _batches(np.arange(len(images)), batch_size, draw)
 
 

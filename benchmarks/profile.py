@@ -1,0 +1,89 @@
+"""Where the time of a training epoch goes: the kernels' own seconds on one core, by what they are for.
+
+Kernels run beside each other and beside the data path, so they add up to more than the epoch.
+"""
+
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.epoch import folder_for
+from benchmarks.prepare import python
+
+GROUPS = {  # what the names of TensorFlow's operations contain -> what they are for; the first that fits
+    "convolutions, weight gradients": ("Conv2DBackpropFilter",),
+    "convolutions, input gradients": ("Conv2DBackpropInput",),
+    "convolutions, forward": ("/conv_",),
+    "pooling": ("/pool_",),
+    "batch normalisation": ("/norm_",),
+    "dense layers": ("/dense", "/emotion"),
+    "Adam": ("ApplyAdam",),
+    "data": ("MatMul", "OneHot", "Maximum", "PyFunc"),
+}
+
+
+def measure(folder: Path) -> pd.DataFrame:
+    folder_for(folder, epochs=2)
+    process = python(folder, "-m", "benchmarks.profile", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    answer, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit("error: the profile was not taken")
+    seconds = json.loads(answer)
+    total = sum(seconds.values())
+    return pd.DataFrame(
+        {"": name, "seconds an epoch": f"{value:.2f}", "share": f"{value / total:.0%}"}
+        for name, value in sorted(seconds.items(), key=lambda item: -item[1])
+    )
+
+
+def take() -> dict[str, float]:
+    """Trains two epochs in the current folder and profiles the second: group -> seconds."""
+    from src import params
+    from src.dataset import arrays
+    from src.training import runtime
+
+    chosen = params.load()
+    runtime.configure(chosen.threads, chosen.portable)
+    import tensorflow as tf
+
+    from src.training import batches, fit
+
+    images, labels = arrays.load(Path("data/arrays") / chosen.dataset, "train")
+    classes = len(chosen.data.labels)
+    model = fit.compiled(chosen, len(images))
+    for epoch in range(2):
+        drawn = batches.training(images, labels, classes, chosen.batch_size, chosen.augmentation.zoom, 1, epoch)
+        if epoch:
+            tf.profiler.experimental.start("profile")
+        model.fit(drawn, shuffle=False, verbose=0)
+    tf.profiler.experimental.stop()
+    (written,) = Path("profile").rglob("*.xplane.pb")
+    return _by_group(written)
+
+
+def _by_group(path: Path) -> dict[str, float]:
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace()
+    space.ParseFromString(path.read_bytes())
+    seconds: Counter[str] = Counter()
+    for plane in space.planes:
+        names = {number: metadata.name for number, metadata in plane.event_metadata.items()}
+        for line in plane.lines:
+            for event in line.events:
+                # Kernels are named <node>:<operation>; what stands around them would count their time again.
+                name = names[event.metadata_id]
+                if ":" in name and "::" not in name and "EagerLocalExecute" not in name:
+                    seconds[_group(name)] += event.duration_ps / 1e12
+    return dict(seconds)
+
+
+def _group(name: str) -> str:
+    return next((group for group, parts in GROUPS.items() if any(part in name for part in parts)), "everything else")
+
+
+if __name__ == "__main__":
+    print(json.dumps(take()))
