@@ -9,13 +9,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 HERE = Path(__file__).resolve().parents[1]
-REAL = HERE.parent / "shared" / "data"  # as in docs/results/grid.yaml
+REAL = HERE.parent / "shared" / "data" / "fer2013.zip"  # as in docs/results/grid.yaml
 
 
-def source(archive: str = "fer2013.zip") -> dict[str, Any]:
+def source() -> dict[str, Any]:
     """Params for the real faces where they lie beside the repository, for drawn ones otherwise."""
-    path = REAL / archive
-    return {"source": "local", "local_path": str(path)} if path.is_file() else {"source": "rendered"}
+    return {"source": "local", "local_path": str(REAL)} if REAL.is_file() else {"source": "rendered"}
 
 
 def write_params(folder: Path, changes: dict[str, Any]) -> None:

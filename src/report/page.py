@@ -52,8 +52,9 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         *_unpublished(rows),
         "## Claims",
         "",
-        "What the claims come to on the data named above. The rule of each was committed with the code before its "
-        "cells ran; differences are paired by seed.",
+        "What the claims come to on the data named above. The rules are code, and git tells when each "
+        "was written: those of C1, C2 and C6 changed after the drawn grid had run, and before any row on real faces. "
+        "Differences are paired by seed.",
         "",
         *_table(_claims(rows)),
         "",
