@@ -8,6 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from src.params import changed
+
 HERE = Path(__file__).resolve().parents[1]
 REAL = HERE.parent / "shared" / "data" / "fer2013.zip"  # as in docs/results/grid.yaml
 
@@ -21,15 +23,9 @@ def write_params(folder: Path, changes: dict[str, Any]) -> None:
     """Writes `folder`/params.yaml: the repository's with `changes`, {"rendered.scale": 0.5}."""
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load((HERE / "params.yaml").read_text(encoding="utf-8"))
-    for name, value in changes.items():
-        *sections, last = name.split(".")
-        section = values
-        for part in sections:
-            section = section[part]
-        section[last] = value
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-        yaml.dump(values, file)
+        yaml.dump(changed(values, changes), file)
 
 
 def python(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen:

@@ -2,6 +2,7 @@
 
     python -m benchmarks.sides report     the report's pipeline on images/ in the current folder
     python -m benchmarks.sides ours       this repository's training, on data/arrays/
+    python -m benchmarks.sides xla        its network compiled by XLA, on the same
 
 Each line on standard input is a turn, an epoch; the answer is a line of JSON with its seconds and its curves.
 """
@@ -62,10 +63,14 @@ class Turns:
 
 
 def report(turns: Turns) -> None:
+    import keras
+
     from benchmarks.report_pipeline import generators, network
     from src import params
 
-    size = params.load().data.input_size
+    chosen = params.load()
+    keras.utils.set_random_seed(chosen.seed)
+    size = chosen.data.input_size
     train, test = generators(Path("images"), size)
     model = network(size, train.num_classes)
     while True:
@@ -76,16 +81,11 @@ def report(turns: Turns) -> None:
 
 def ours(turns: Turns) -> None:
     """As the train stage does it: checkpointed, and every epoch in MLflow."""
-    from src import params, tracking
-    from src.dataset import arrays
-    from src.training import runtime
+    from src import tracking
     from src.training.checkpoint import Checkpoints
 
-    chosen = params.load()
-    folder = Path("data/arrays") / chosen.dataset
-    train, validation = (arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
+    chosen, train, validation = _prepared()
     with tracking.open_run(chosen, "benchmark") as tracked:
-        runtime.configure(chosen.threads, chosen.portable)
         from src.training.fit import fit
 
         def on_epoch(history: list[dict[str, float]]) -> None:
@@ -97,7 +97,33 @@ def ours(turns: Turns) -> None:
         fit(chosen, train, validation, Checkpoints("benchmark"), on_epoch)
 
 
+def xla(turns: Turns) -> None:
+    chosen, train, validation = _prepared()
+    from src.training import batches, fit
+
+    classes = len(chosen.data.labels)
+    model = fit.compiled(chosen, len(train[0]))
+    model.jit_compile = True
+    for epoch in range(chosen.epochs):
+        turns.wait()
+        drawn = batches.training(*train, classes, chosen.batch_size, chosen.augmentation.zoom, chosen.seed, epoch)
+        fitted = model.fit(drawn, validation_data=batches.scoring(*validation, classes), shuffle=False, verbose=0)
+        turns.answer({name: values[0] for name, values in fitted.history.items()})
+
+
+def _prepared():
+    """Params, training arrays and validation arrays of the current folder; TensorFlow set up."""
+    from src import params
+    from src.dataset import arrays
+    from src.training import runtime
+
+    chosen = params.load()
+    folder = Path("data/arrays") / chosen.dataset
+    runtime.configure(chosen.threads, chosen.portable)
+    return chosen, *(arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
+
+
 if __name__ == "__main__":
-    sides: dict[str, Callable[[Turns], None]] = {"report": report, "ours": ours}
+    sides: dict[str, Callable[[Turns], None]] = {"report": report, "ours": ours, "xla": xla}
     answers, sys.stdout = sys.stdout, sys.stderr  # Keras prints
     sides[sys.argv[1]](Turns(answers))

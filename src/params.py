@@ -1,6 +1,7 @@
 """params.yaml as typed, frozen, validated objects; nothing else reads that file."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -90,6 +91,7 @@ class Augmentation(Section):
 class Train(Section):
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"] = "constant"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
 
 class Params(Section):
@@ -121,6 +123,11 @@ class Params(Section):
             raise ValueError(f"datasets must describe {', '.join(sorted(missing))} too")
         if set(self.datasets["ai_half"].labels) != set(self.datasets["ai"].labels):
             raise ValueError("datasets.ai_half.labels must be the labels of datasets.ai")
+        if self.train.precision == "mixed_bfloat16" and self.portable:
+            raise ValueError(
+                "train.precision = mixed_bfloat16 takes the 16-bit kernels that this CPU has, which others have not: "
+                "set portable=false with it"
+            )
         if self.source == "local" and not self.local_path:
             raise ValueError("source is local, so local_path must name a zip or a folder: -S local_path=faces.zip")
         if self.source == "kaggle" and self.whole == "ai2" and not self.kaggle.ai2:
@@ -154,6 +161,24 @@ def load(path: Path = Path("params.yaml")) -> Params:
         return check(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")), path)
     except (OSError, YAMLError, TypeError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as params: {error}") from error
+
+
+def changed(values: dict, changes: dict[str, object]) -> dict:
+    """A copy of params with {"rendered.scale": 0.5} set, as `dvc exp run -S` would.
+
+    Raises:
+        KeyError: there is no such param.
+    """
+    copy = deepcopy(values)
+    for name, value in changes.items():
+        *sections, last = name.split(".")
+        section = copy
+        for part in sections:
+            section = section.get(part, {})
+        if last not in section:
+            raise KeyError(name)
+        section[last] = value
+    return copy
 
 
 def check(values: object, path: Path) -> Params:

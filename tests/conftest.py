@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src.params import changed
 from src.revisions import resolve
 
 HERE = Path(__file__).resolve().parents[1]
@@ -45,13 +46,7 @@ class Clone:
         """Sets dotted params in params.yaml."""
         file = self.path / "params.yaml"
         params = yaml.safe_load(file.read_text())
-        for name, value in values.items():
-            section = params
-            *parents, last = name.split(".")
-            for parent in parents:
-                section = section[parent]
-            section[last] = value
-        file.write_text(yaml.safe_dump(params, sort_keys=False))
+        file.write_text(yaml.safe_dump(changed(params, values), sort_keys=False))
 
     def show(self, revision: str, path: str) -> str:
         """The text of a file in a commit or a DVC experiment."""

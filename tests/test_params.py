@@ -195,6 +195,13 @@ def test_the_first_and_second_set_from_kaggle_share_a_handle(changed, dataset):
     assert str(raised.value).startswith(f"{path}: source is kaggle, so kaggle.ai must")
 
 
+def test_sixteen_bits_are_not_portable(changed):
+    path = changed({"train.precision": "mixed_bfloat16", "portable": True})
+    with pytest.raises(UserError, match="set portable=false with it"):
+        params.load(path)
+    assert params.load(changed({"train.precision": "mixed_bfloat16", "portable": False})).portable is False
+
+
 @pytest.mark.parametrize(("train", "test"), [("faces", "faces"), ("faces", "faces/test"), ("a/b/c", "a/b")])
 def test_the_two_folders_lie_apart(changed, train, test):
     path = changed({"layout.train": train, "layout.test": test})

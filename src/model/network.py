@@ -20,6 +20,7 @@ def build(params: Params) -> keras.Sequential:
         UserError: the input is too small for that many layers.
     """
     keras.utils.set_random_seed(params.seed)  # initial weights
+    keras.config.set_dtype_policy(params.train.precision)
     size, at = params.data.input_size, params.model.dropout_at
     stack = [layers.Input((size, size, 1))]
     for number, filters in enumerate(params.model.filters[: params.conv_layers], start=1):
@@ -47,7 +48,7 @@ def build(params: Params) -> keras.Sequential:
         layers.Flatten(name="flatten"),
         layers.Dense(params.model.dense_units, activation="relu", name="dense"),
         *([dropout] if at == "dense" else []),
-        layers.Dense(len(params.data.labels), activation="softmax", name="emotion"),
+        layers.Dense(len(params.data.labels), activation="softmax", dtype="float32", name="emotion"),
     ]
     return keras.Sequential(stack, name="report_network")
 

@@ -105,17 +105,10 @@ def _product(entry: dict) -> list[dict]:
 
 
 def _params(path: Path, defaults: dict, changes: dict) -> Params:
-    values = json.loads(json.dumps(defaults))
-    for name, value in changes.items():
-        *sections, last = name.split(".")
-        section = values
-        for part in sections:
-            section = section.get(part, {})
-        if last not in section:
-            raise UserError(f"{path}: {name} is not a param")
-        section[last] = value
     try:
-        return params.check(values, path)
+        return params.check(params.changed(defaults, changes), path)
+    except KeyError as error:
+        raise UserError(f"{path}: {error.args[0]} is not a param") from error
     except UserError as error:
         raise UserError(f"{error} (cell {changes})") from error
 

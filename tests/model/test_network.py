@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from src import params
 from src.errors import UserError
-from src.model import network
+from src.model import network, saved
 
 
 def with_values(**values) -> params.Params:
@@ -80,6 +80,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     first, again, other = (network.build(with_values(seed=seed)).get_weights()[0] for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
+
+
+def test_mixed_precision_keeps_weights_and_probabilities_in_32_bits(tmp_path):
+    values = with_values(portable=False, train={"learning_rate": 0.001, "precision": "mixed_bfloat16"})
+    model = network.build(values)
+    saved.save(model, tmp_path / "model.h5", values)
+    images = np.random.default_rng(0).random((4, 48, 48, 1), np.float32)
+    for one in (model, saved.load(tmp_path / "model.h5")):
+        assert one.get_layer("conv_1").compute_dtype == "bfloat16"
+        assert {weight.dtype for weight in one.weights} == {"float32"}
+        assert one(images).dtype == tf.float32
+    single = network.build(with_values())
+    assert single.get_layer("conv_1").compute_dtype == "float32"
 
 
 def test_an_input_too_small_for_the_layers_is_refused():

@@ -55,9 +55,9 @@ def undisturbed(small_params, arrays):
     return train(small_params, arrays, "undisturbed")
 
 
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
-def test_a_stopped_run_goes_on_to_the_same_bits(small_params, arrays, schedule):
-    chosen = small_params.model_copy(update={"train": params.Train(learning_rate=0.001, schedule=schedule)})
+@pytest.mark.parametrize("how", [{}, {"schedule": "one_cycle"}, {"precision": "mixed_bfloat16"}])
+def test_a_stopped_run_goes_on_to_the_same_bits(small_params, arrays, how):
+    chosen = small_params.model_copy(update={"train": params.Train(learning_rate=0.001, **how)})
     undisturbed = train(chosen, arrays, "undisturbed")
     with pytest.raises(Stopped):
         train(chosen, arrays, "c", stop_after=2)
