@@ -17,6 +17,11 @@ Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*(/ve
 Folder = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*(/[^./\\][^/\\]*)*$")]
 
 
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+
+Align = Literal["none", "eyes"]
+
+
 class Section(BaseModel):
     """A param with a default came later than others: experiments from before it ran with that value."""
 
@@ -73,7 +78,8 @@ class Split(Section):
 
 
 class Preprocess(Section):
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+    interpolation: Interpolation
+    align: Align = "none"
     skip_unreadable: bool
 
 
@@ -92,6 +98,10 @@ class Train(Section):
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"] = "constant"
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+
+
+class Evaluate(Section):
+    rotations: tuple[Annotated[int, Field(ge=-180, le=180)], ...] = ()
 
 
 class Params(Section):
@@ -115,6 +125,7 @@ class Params(Section):
     model: Model
     augmentation: Augmentation
     train: Train
+    evaluate: Evaluate = Evaluate()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":

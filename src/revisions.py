@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,3 +57,23 @@ def clean_copy(repository: Path, revision: str, share_cache: bool) -> Iterator[P
             call("dvc", "cache", "dir", "--local", cache, cwd=copy)
             call("dvc", "checkout", "-q", cwd=copy)
         yield copy
+
+
+def get(repository: Path, commit: str, paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Copies of what DVC holds as `paths` in that commit, in `folder`.
+
+    Raises:
+        UserError: that commit has no such output, or neither the cache nor a remote has its content.
+    """
+    from dvc.api import DVCFileSystem  # takes a second
+
+    system = DVCFileSystem(str(repository), rev=commit)
+    copies = [folder / path.name for path in paths]
+    for path, copy in zip(paths, copies, strict=True):
+        try:
+            system.get_file(path.as_posix(), str(copy))
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{path} of {commit[:10]} is not to be had: that commit has none, or DVC's cache lacks it (dvc fetch)"
+            ) from error
+    return copies

@@ -31,6 +31,7 @@ from src.params import Params
 EXPERIMENT = "face-emotions"
 KEY = "experiment_key"
 ENVIRONMENT = "environment.json"
+PREDICTOR = "predictor"  # artifacts: model.h5 and calibration.json, what `python -m src.predict --run` needs
 MODEL = "model_md5"  # as in dvc.lock, so that a run is found from a commit too
 PROBE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
@@ -62,6 +63,8 @@ class Run:
             self.client.log_dict(self.id, environment.fingerprint(), ENVIRONMENT)
         if stage in ("evaluate", "plot"):
             self._log_results("eval", Path("metrics/eval.json"))
+            for path in (Path("models/model.h5"), Path("models/calibration.json")):
+                self.client.log_artifact(self.id, str(path), PREDICTOR)
         if stage == "plot":
             for figure in sorted(Path("plots").glob("*.png")):
                 self.client.log_artifact(self.id, str(figure), "figures")
@@ -87,7 +90,7 @@ class Run:
 
         from src.model import saved
 
-        model = saved.load(path)
+        model, _ = saved.load(path)
         size = self.params.data.input_size
         example = np.full((1, size, size, 1), 0.5, np.float32)  # grey: no face of the data set leaves it this way
         signature = mlflow.models.infer_signature(example, model.predict(example, verbose=0))
@@ -142,6 +145,27 @@ def environment_of(model_md5: str) -> dict[str, str]:
     with TemporaryDirectory() as folder:
         path = Path(client.download_artifacts(found[0].info.run_id, ENVIRONMENT, folder))
         return json.loads(path.read_text(encoding="utf-8"))
+
+
+def download_model(run: str, folder: Path) -> Path:
+    """model.h5 of the run with that id or name, with its calibration.json, in `folder`.
+
+    Raises:
+        UserError: there is no such run, there are several, or it was never evaluated.
+    """
+    client, experiment_id = _connect()
+    quoted = run.replace("'", "")
+    fields = ("attributes.run_id", "attributes.run_name")
+    found = [one for field in fields for one in client.search_runs([experiment_id], f"{field} = '{quoted}'")]
+    if not found:
+        raise UserError(f"{run} is neither a DVC experiment or git revision nor an MLflow run, by id or name")
+    if len(found) > 1:
+        ids = ", ".join(one.info.run_id for one in found)
+        raise UserError(f"{run} is the name of {len(found)} MLflow runs; choose one by its id: {ids}")
+    try:
+        return Path(client.download_artifacts(found[0].info.run_id, PREDICTOR, str(folder))) / "model.h5"
+    except (MlflowException, OSError) as error:
+        raise UserError(f"the MLflow run {run} holds no model to predict with; it was not evaluated") from error
 
 
 def seconds_per_epoch(model_md5: str) -> float | None:

@@ -6,14 +6,15 @@ uint8, the label's position in params.yaml; rows stand in the order of `index.cs
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from src.dataset import manifest
@@ -26,35 +27,56 @@ from src.params import Preprocess
 SMALL = 5000
 
 
-def decode(data: bytes, size: int, interpolation: str) -> np.ndarray:
-    """An image file's bytes -> (size, size) uint8 grey, pixel for pixel what Keras's `load_img` gives.
+def decode(data: bytes, upright: bool = False, limit: int | None = None) -> np.ndarray:
+    """An image file's bytes -> (height, width) uint8 grey, pixel for pixel what Keras's `load_img` gives.
 
-    So an EXIF orientation turns nothing, of an animation or several pages the first is taken, transparency is left
-    away, and colours of any kind (palette, CMYK, 16 bits each) become grey by Pillow's `convert`. How large an image
-    may be is decided earlier, before the first stage that decodes: limits in params.yaml.
+    So of an animation or several pages the first is taken, transparency is left away, and colours of any kind
+    (palette, CMYK, 16 bits each) become grey by Pillow's `convert`.
+
+    Args:
+        upright: turn it as its EXIF orientation says, which Keras does not.
+        limit: of its pixels; stages need none, because the first one has checked the whole archive.
 
     Raises:
-        ValueError: the bytes are not a complete image, or one in grey of more than 8 bits. Of that `load_img` makes
-            values up to 65535 where the network expects 255.
+        ValueError: the bytes are not a complete image, or one of more pixels than `limit`, or one in grey of more than
+            8 bits. Of that `load_img` makes values up to 65535 where the network expects 255.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if limit and image.width * image.height > limit:
+                raise ValueError(f"{image.width} x {image.height} pixels, limits.image_pixels allows {limit}")
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"mode {image.mode}: more than 8 bits per channel")
-            grey = image.convert("L")
+            return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("L"))
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
-    return np.asarray(grey.resize((size, size), Image.Resampling[interpolation.upper()]))
 
 
-def write(folder: Path, archive: Path, table: pd.DataFrame, labels: Iterable[str], size: int, how: Preprocess) -> int:
+def resize(image: np.ndarray, size: int, interpolation: str) -> np.ndarray:
+    """(height, width) uint8 -> (size, size), as `load_img` does it."""
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling[interpolation.upper()]))
+
+
+def write(
+    folder: Path,
+    archive: Path,
+    table: pd.DataFrame,
+    labels: Iterable[str],
+    size: int,
+    how: Preprocess,
+    straighten: Callable[[list[np.ndarray]], list[np.ndarray]] | None = None,
+) -> int:
     """Decodes every image of the manifest `table` into `folder`; returns how many were skipped.
+
+    Args:
+        straighten: is given batches of decoded images, before they are resized.
 
     Raises:
         UserError: images that cannot be decoded, unless `how.skip_unreadable`; a split or label that is then empty.
     """
     position = {label: number for number, label in enumerate(labels)}
     unreadable: list[str] = []
+    shrink = partial(resize, size=size, interpolation=how.interpolation)
     with replacing(folder) as temporary:
         temporary.mkdir()
         kept = []
@@ -63,7 +85,7 @@ def write(folder: Path, archive: Path, table: pd.DataFrame, labels: Iterable[str
             path = temporary / f"{split}_images.npy"
             images = np.lib.format.open_memmap(path, "w+", np.uint8, (len(rows), size, size))
             good = []
-            for row, member, image in _decoded(archive, rows["member"], size, how.interpolation, split):
+            for row, member, image in _decoded(archive, rows["member"], shrink, straighten, split):
                 if isinstance(image, ValueError):
                     unreadable.append(f"{member}: {image}")
                 else:
@@ -99,12 +121,14 @@ def _shorten(path: Path, rows: int) -> None:
         short.flush()
 
 
-def _decoded(archive: Path, members: Iterable[str], size: int, interpolation: str, split: str) -> Iterator:
+def _decoded(
+    archive: Path, members: Iterable[str], shrink: Callable, straighten: Callable | None, split: str
+) -> Iterator:
     """Yields (row, member, pixels or the ValueError) in order, decoding bounded batches, large images on every core."""
 
     def attempt(data: bytes) -> np.ndarray | ValueError:
         try:
-            return decode(data, size, interpolation)
+            return decode(data) if straighten else shrink(decode(data))
         except ValueError as error:
             return error
 
@@ -115,7 +139,11 @@ def _decoded(archive: Path, members: Iterable[str], size: int, interpolation: st
         for batch in _batches(opened, members):
             small = sum(opened.getinfo(member).file_size for member in batch) < SMALL * len(batch)
             spread = map if small else pool.map
-            for member, result in zip(batch, spread(attempt, map(opened.read, batch)), strict=True):
+            results = list(spread(attempt, map(opened.read, batch)))
+            if straighten:
+                faces = iter(straighten([result for result in results if not isinstance(result, ValueError)]))
+                results = [result if isinstance(result, ValueError) else shrink(next(faces)) for result in results]
+            for member, result in zip(batch, results, strict=True):
                 yield row, member, result
                 row += 1
             progress.update(len(batch))

@@ -36,3 +36,20 @@ def confusion(counts: np.ndarray, labels: list[str], title: str) -> Figure:
     axes.set_title(title, wrap=True)
     figure.colorbar(image, label="share of the actual label", shrink=0.8)
     return figure
+
+
+def reliability(tables: dict[str, pd.DataFrame], title: str) -> Figure:
+    """Accuracy against confidence: per line the columns confidence, accuracy and images of its bins."""
+    figure = Figure(figsize=(6.5, 6), layout="constrained")
+    figure.suptitle(title, wrap=True)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color="C7", linestyle=":", label="perfectly calibrated")
+    for name, table in tables.items():
+        upper.plot(table["confidence"], table["accuracy"], marker="o", label=name)
+        lower.plot(table["confidence"], table["images"], marker="o")
+    upper.set(ylabel="share that is correct", xlim=(0, 1), ylim=(0, 1))
+    lower.set(xlabel="confidence", ylabel="images")
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+    upper.legend()
+    return figure

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 
 def samples(images: dict[str, np.ndarray], title: str) -> Figure:
@@ -29,9 +30,38 @@ def prediction(image: np.ndarray, probabilities: np.ndarray, labels: list[str], 
     left.axis("off")
     best = labels[int(probabilities.argmax())]
     left.set_title(f"predicted {best}\nlabelled {actual}")
-    right.barh(labels, probabilities, color=["C0" if label == best else "C7" for label in labels])
-    right.invert_yaxis()
-    right.set(xlim=(0, 1), xlabel="probability")
+    _bars(right, dict(zip(labels, probabilities, strict=True)))
+    right.set_xlabel("probability")
+    return figure
+
+
+def predictions(
+    photos: list[np.ndarray],
+    boxes: list[tuple[int, int, int, int] | None],
+    faces: list[np.ndarray],
+    probabilities: list[dict[str, float]],
+) -> Figure:
+    """A row per face: the photo (height, width, 3) with its box, what the network saw (size, size), what it says."""
+    rows = max(1, len(photos))
+    figure = Figure(figsize=(9, 2.6 * rows), layout="constrained")
+    grid = figure.subplots(rows, 3, squeeze=False, width_ratios=(1.2, 1, 1.6))
+    for row, photo, box, face, values in zip(grid, photos, boxes, faces, probabilities, strict=False):
+        row[0].imshow(photo)
+        if box:
+            left, top, right, bottom = box
+            row[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color="C1", linewidth=2))
+        _show(row[1], face)
+        for axes in row[:2]:
+            axes.axis("off")
+        _bars(row[2], values)
+        row[2].set_title(max(values, key=values.get))
+    if not photos:
+        for axes in grid.ravel():
+            axes.axis("off")
+        figure.text(0.5, 0.4, "no face", ha="center")
+    else:
+        grid[0, 0].set_title("photo")
+        grid[0, 1].set_title("what the network saw")
     return figure
 
 
@@ -54,3 +84,12 @@ def mistakes(images: np.ndarray, captions: list[str], title: str) -> Figure:
 
 def _show(axes: Axes, image: np.ndarray) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+
+
+def _bars(axes: Axes, probabilities: dict[str, float]) -> None:
+    best = max(probabilities, key=probabilities.get)
+    axes.barh(
+        list(probabilities), list(probabilities.values()), color=["C0" if n == best else "C7" for n in probabilities]
+    )
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)

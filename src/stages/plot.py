@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from src import experiment, tracking
 from src.dataset import arrays
-from src.figures import charts, faces
+from src.figures import charts, faces, inside
 from src.files import replacing
+from src.model import calibration, filters
 from src.params import Params
 from src.stages import run
 
@@ -47,12 +49,39 @@ def _figures(params: Params, folder: Path, rng: np.random.Generator):
     title = f"A {split} image: {data}"
     yield "prediction", faces.prediction(images[one], probabilities[one], labels, labels[actual[one]], title)
 
-    wrong = np.flatnonzero((table["actual"] != table["predicted"]).to_numpy())
-    worst = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:12]
-    captions = [
-        f"{table['predicted'][row]} {probabilities[row].max():.0%}\nlabelled {table['actual'][row]}" for row in worst
-    ]
+    confidence = probabilities.max(axis=1)
+    calibrated = calibration.tempered(probabilities, table["temperature"].to_numpy()).max(axis=1)
+    correct = (table["actual"] == table["predicted"]).to_numpy()
+    sides = {"as trained": confidence, "temperature scaled": calibrated}
+    tables = {name: calibration.reliability(correct, side) for name, side in sides.items()}
+    yield "reliability", charts.reliability(tables, f"{run_title}: {split}")
+
+    yield "filters", _filters(params, images[one], f"First layer, on a {split} image: {data}")
+
+    with np.load(Path("data/gradcam") / f"{params.dataset}.npz") as stored:
+        rows, maps = stored["rows"], stored["maps"]
+    shown = table.iloc[rows]
+    captions = [f"{row.predicted}\nlabelled {row.actual}" for row in shown.itertuples()]
+    yield "gradcam", inside.heat_maps(images[rows], maps, captions, f"Grad-CAM of the predicted label, {split}: {data}")
+
+    wrong = np.flatnonzero(~correct)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:12]
+    captions = [f"{table['predicted'][row]} {confidence[row]:.0%}\nlabelled {table['actual'][row]}" for row in worst]
     yield "mistakes", faces.mistakes(images[worst], captions, f"Most confident mistakes, {split}: {data}")
+
+
+def _filters(params: Params, image: np.ndarray, title: str) -> Figure:
+    kernels = filters.first_layer(Path("models/model.h5"))
+    similarity, chance = filters.sobel_similarity(kernels), filters.random_similarity(params.seed)
+    order = np.argsort(-similarity, kind="stable")
+    stack = [filters.LEFT_SOBEL, *kernels[order]]
+    maps = [filters.applied(image, kernel) for kernel in stack]
+    captions = ["left Sobel", *(f"{value:.2f}" for value in similarity[order])]
+    note = (
+        f"best cosine similarity to a Sobel filter: mean {similarity.mean():.2f}\n"
+        f"of random filters: mean {chance.mean():.2f}, 95 % below {np.quantile(chance, 0.95):.2f}"
+    )
+    return inside.filters(image, stack, maps, captions, f"{title}\n{note}")
 
 
 def _choose(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:

@@ -12,13 +12,23 @@ def main(params: Params) -> None:
     table = manifest.read(Path("data/manifest") / f"{params.dataset}.csv")
     archive = Path("data/raw") / f"{params.dataset}.zip"
     folder = Path("data/arrays") / params.dataset
-    skipped = arrays.write(folder, archive, table, params.data.labels, params.data.input_size, params.preprocess)
+    size, how = params.data.input_size, params.preprocess
+    straighten = None
+    if how.align == "eyes":
+        from src.training import runtime
+
+        runtime.configure(threads=1, portable=True)  # whatever the params say that train and evaluate follow
+        from src.faces.alignment import Straightener
+
+        straighten = Straightener(size)
+    skipped = arrays.write(folder, archive, table, params.data.labels, size, how, straighten)
     metrics = {
         "dataset": params.dataset,
         "source": params.source,
         "images": len(table) - skipped,
         "skipped": skipped,
         "data_sha256": digest(archive),
+        **({"faces": straighten.metrics()} if straighten else {}),
     }
     write_json(Path("metrics/preprocess.json"), metrics)
 

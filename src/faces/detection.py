@@ -1,0 +1,84 @@
+"""Where the faces are in a photo, and their eyes: MTCNN (Zhang et al., 2016), whose weights come with its package."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from mtcnn import MTCNN
+
+# MTCNN looks for faces from 20 pixels on. Small crops are enlarged and get a margin, because it misses faces that fill
+# the image; larger photos are made smaller, because its time grows with their pixels.
+SMALLEST, LARGEST, MARGIN = 96, 800, 1 / 6
+TURNS = (0, -45, 45)  # degrees, until a face is found: it knows faces that are about upright
+BATCH = 32  # images of one shape at a time: 4 times as fast as one by one, for 48 pixels
+
+
+class Face(NamedTuple):
+    """In pixels of the image, (0, 0) being the centre of its first pixel; left and right as seen in the image."""
+
+    box: tuple[int, int, int, int]  # left, top, right, bottom
+    left_eye: tuple[float, float]  # x, y
+    right_eye: tuple[float, float]
+    confidence: float  # MTCNN's, 0 to 1
+
+    @property
+    def roll(self) -> float:
+        """Degrees by which the line of the eyes is turned, clockwise as seen in the image."""
+        (x1, y1), (x2, y2) = self.left_eye, self.right_eye
+        return float(np.degrees(np.arctan2(y2 - y1, x2 - x1)))
+
+
+class Detector:
+    """Loads MTCNN, which takes seconds."""
+
+    def __init__(self) -> None:
+        self._network = MTCNN()
+
+    def find(self, images: list[np.ndarray]) -> list[list[Face]]:
+        """The faces in each of the images (height, width) uint8 grey, from left to right."""
+        found: list[list[Face]] = [[] for _ in images]
+        for turn in TURNS:
+            without = [number for number, faces in enumerate(found) if not faces]
+            for number, faces in self._turned([images[number] for number in without], turn):
+                found[without[number]] = faces
+        return [sorted(faces) for faces in found]
+
+    def _turned(self, images: list[np.ndarray], degrees: int) -> Iterator[tuple[int, list[Face]]]:
+        shapes = [image.shape for image in images]
+        for shape in sorted(set(shapes)):
+            numbers = [number for number, other in enumerate(shapes) if other == shape]
+            matrix, size = _placement(shape, degrees)
+            for start in range(0, len(numbers), BATCH):
+                batch = numbers[start : start + BATCH]
+                placed = [
+                    cv2.warpAffine(images[n], matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+                    for n in batch
+                ]
+                answers = self._network.detect_faces([np.dstack([image] * 3) for image in placed])
+                back = cv2.invertAffineTransform(matrix)
+                # Of a batch without any face MTCNN returns an empty list.
+                for number, answer in zip(batch, answers or [[]] * len(batch), strict=True):
+                    yield number, [_face(one, back) for one in answer]
+
+
+def _placement(shape: tuple[int, int], degrees: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """The affine map (2, 3) from an image of that shape to one with margin, turned, and that one's width and height."""
+    height, width = shape
+    scale = float(np.clip(1, SMALLEST / max(shape), LARGEST / max(shape)))
+    margin = MARGIN * scale * max(shape)
+    size = (round(scale * width + 2 * margin), round(scale * height + 2 * margin))
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
+    matrix[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
+    return matrix, size
+
+
+def _face(answer: dict, back: np.ndarray) -> Face:
+    def moved(points: list) -> np.ndarray:
+        return np.asarray(points, np.float64) @ back[:, :2].T + back[:, 2]
+
+    left, top, width, height = answer["box"]
+    corners = moved([(left, top), (left + width, top), (left, top + height), (left + width, top + height)])
+    eyes = moved([answer["keypoints"]["left_eye"], answer["keypoints"]["right_eye"]])
+    box = (*np.floor(corners.min(axis=0)), *np.ceil(corners.max(axis=0)))
+    return Face(tuple(map(int, box)), *(tuple(map(float, eye)) for eye in eyes), float(answer["confidence"]))

@@ -1,0 +1,32 @@
+"""What a turned head costs: held-out faces, turned by an angle, as the network then sees them."""
+
+import zipfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.dataset import arrays
+
+BATCH = 256
+
+
+def turned(image: np.ndarray, degrees: float) -> np.ndarray:
+    """The image (height, width) uint8 turned clockwise about its centre; its edge is drawn out into the corners."""
+    height, width = image.shape
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def batches(
+    archive: Path, members: list[str], degrees: float, straighten: Callable | None, size: int, interpolation: str
+) -> Iterator[np.ndarray]:
+    """Images of the archive, turned, and then what preprocess makes of them: (batch, size, size) uint8, in order."""
+    with zipfile.ZipFile(archive) as opened:
+        remaining = iter(members)
+        while batch := list(islice(remaining, BATCH)):
+            images = [turned(arrays.decode(opened.read(member)), degrees) for member in batch]
+            faces = straighten(images) if straighten else images
+            yield np.stack([arrays.resize(face, size, interpolation) for face in faces])
