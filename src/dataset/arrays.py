@@ -48,7 +48,9 @@ def decode(data: bytes, upright: bool = False, limit: int | None = None) -> np.n
             if image.mode.startswith(("I", "F")):
                 raise ValueError(f"mode {image.mode}: more than 8 bits per channel")
             return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("L"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError as error:  # its text has the address of an object
+        raise ValueError("not an image, or of an unknown format") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
 
 
