@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -56,12 +57,12 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
             progress.update(len(done))
             missing = [cell for cell in missing if cell not in done]
             if time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
-                _check(repository, missing)
+                _check(repository, missing, workers)
                 checked = time.monotonic()
 
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
-    states = _states(repository)
+    states, _ = _status(repository)
     head = call("git", "rev-parse", "HEAD", cwd=repository).strip()
     ours = f"refs/exps/{head[:2]}/{head[2:]}"  # where DVC keeps the experiments of this commit
     names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", ours, cwd=repository).split()
@@ -79,19 +80,25 @@ def _enqueue(repository: Path, cells: list[Cell]) -> None:
         call("dvc", "exp", "run", "--queue", "--name", cell.name, *changes, cwd=repository)
 
 
-def _check(repository: Path, missing: list[Cell]) -> None:
-    """Stops when nothing that is missing can still come."""
-    states = _states(repository)
+def _check(repository: Path, missing: list[Cell], workers: int) -> None:
+    """Brings back workers that ended; stops when nothing that is missing can still come."""
+    states, alive = _status(repository)
+    # A worker ends when it reads a message that another process is just writing (kombu's file system transport).
+    if alive < workers and "Queued" in states.values():
+        call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
     failed = [cell.name for cell in missing if states.get(cell.name) == "Failed"]
-    alive = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Success")]
-    if failed and not alive:
+    coming = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Success")]
+    if failed and not coming:
         raise UserError(f"{len(failed)} cells failed; what went wrong: dvc queue logs {failed[0]}")
 
 
-def _states(repository: Path) -> dict[str, str]:
-    """Name -> Queued, Running, Success or Failed, as `dvc queue status` tells; the last word of a name's row."""
-    rows = [line.split() for line in call("dvc", "queue", "status", cwd=repository).splitlines()]
-    return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in ("Queued", "Running", "Success", "Failed")}
+def _status(repository: Path) -> tuple[dict[str, str], int]:
+    """From `dvc queue status`: name -> Queued, Running, Success or Failed, the last word of its row; and workers."""
+    said = call("dvc", "queue", "status", cwd=repository)
+    rows = [line.split() for line in said.splitlines()]
+    states = ("Queued", "Running", "Success", "Failed")
+    workers = re.search(r"Worker status: (\d+) active, (\d+) idle", said)
+    return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in states}, sum(map(int, workers.groups()))
 
 
 def _collect(repository: Path, grid: Grid, cell: Cell) -> bool:

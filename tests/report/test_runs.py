@@ -70,3 +70,28 @@ def test_a_killed_grid_goes_on_with_the_missing_cells_and_a_finished_one_changes
     files = {path: path.read_bytes() for path in (clone.path / "tiny").rglob("*") if path.is_file()}
     assert clone.run(*command).stdout == "tiny/README.md: 4 of 4 cells\n"
     assert {path: path.read_bytes() for path in (clone.path / "tiny").rglob("*") if path.is_file()} == files
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the queue's worker in /proc")
+def test_a_worker_that_ends_is_replaced(small, tmp_path):
+    clone = fresh(small, tmp_path / "grid")
+    (clone.path / "tiny").mkdir()
+    (clone.path / "tiny/grid.yaml").write_text(GRID)
+    only = str(min(os.sched_getaffinity(0)))  # one core, so one worker
+    command = ["taskset", "-c", only, sys.executable, "-m", "src.report", "tiny"]
+    with (tmp_path / "log").open("w") as log:
+        report = subprocess.Popen(command, cwd=clone.path, env=environment(), stdout=log, stderr=log)
+    end = time.monotonic() + 600
+    while not rows(clone) and report.poll() is None and time.monotonic() < end:
+        time.sleep(1)
+    workers = [
+        process
+        for process in processes_in(clone.path)
+        if b"queue-worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    ]
+    assert workers, (tmp_path / "log").read_text()[-3000:]
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    assert report.wait(timeout=900) == 0, (tmp_path / "log").read_text()[-3000:]
+    assert len(rows(clone)) == 4
