@@ -87,7 +87,7 @@ def test_mixed_precision_keeps_weights_and_probabilities_in_32_bits(tmp_path):
     model = network.build(values)
     saved.save(model, tmp_path / "model.h5", values)
     images = np.random.default_rng(0).random((4, 48, 48, 1), np.float32)
-    for one in (model, saved.load(tmp_path / "model.h5")):
+    for one in (model, saved.load(tmp_path / "model.h5")[0]):
         assert one.get_layer("conv_1").compute_dtype == "bfloat16"
         assert {weight.dtype for weight in one.weights} == {"float32"}
         assert one(images).dtype == tf.float32
