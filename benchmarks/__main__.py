@@ -10,7 +10,7 @@ from benchmarks.tables import markdown
 from src import environment
 from src.files import replacing
 
-NAMES = ("epoch", "target", "mathematics", "profile", "preprocess", "growth", "idle")
+NAMES = ("epoch", "target", "mathematics", "profile", "preprocess", "predict", "growth", "idle")
 DRAWN = ("growth", "idle")  # always on drawn faces
 SHOWN = ("cpu.model", "cpu.cores", "cpu.features", "system", "python", "package.tensorflow", "package.keras")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.prepare import HERE, python, write_params
+from benchmarks.prepare import link_code, python, write_params
 
 STAGES = ("download", "split", "preprocess", "train")
 IMAGES = {0.1: 1430, 1.0: 14300}  # rendered.scale: images
@@ -18,8 +18,7 @@ def measure(folder: Path) -> pd.DataFrame:
 
 def _stages(folder: Path, scale: float) -> list[dict]:
     write_params(folder, {"dataset": "ai2", "rendered.scale": scale, "epochs": 2})
-    (folder / "dvc.yaml").symlink_to(HERE / "dvc.yaml")
-    (folder / "src").symlink_to(HERE / "src")  # what dvc.yaml names as code
+    link_code(folder)
     rows = []
     for stage in STAGES:
         started = time.perf_counter()

@@ -28,6 +28,12 @@ def write_params(folder: Path, changes: dict[str, Any]) -> None:
         yaml.dump(changed(values, changes), file)
 
 
+def link_code(folder: Path) -> None:
+    """For stages that ask which code they are: train, evaluate, plot."""
+    for name in ("dvc.yaml", "src"):
+        (folder / name).symlink_to(HERE / name)
+
+
 def python(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen:
     """Starts this repository's code in `folder`, which holds params.yaml and takes all that it writes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}

@@ -8,11 +8,11 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +21,9 @@ from src import params, revisions
 from src.errors import UserError
 from src.files import replacing, root
 from src.model import calibration
+
+if TYPE_CHECKING:  # imports TensorFlow, which is set up first
+    from src.faces.photos import Found
 
 MODEL = Path("models/model.h5")
 DRAWN = 12  # faces in a figure
@@ -44,46 +47,81 @@ def main(arguments: list[str]) -> int:
     chosen = params.load(root() / "params.yaml")
     with TemporaryDirectory() as folder:
         path = _model_of(options.run, Path(folder)) if options.run else root() / MODEL
-        temperature = calibration.load(path)
-        from src.training import runtime
+        predictor = Predictor(path, chosen.limits.image_pixels)
+    from src.faces.photos import named
 
-        runtime.configure(threads=1, portable=True)
-        from src.model import saved
-
-        model, known = saved.load(path)
-    from src.faces import photos
-    from src.faces.alignment import Straightener
-    from src.faces.detection import Detector
-
-    paths = photos.named(options.photos, sys.stdin)
-    limit = chosen.limits.image_pixels
-    if options.cropped:
-        batches = photos.cropped(paths, known, limit, Straightener(known.input_size) if known.align == "eyes" else None)
-    else:
-        batches = photos.detected(paths, known, limit, Detector())
-
-    def probabilities(images: np.ndarray) -> np.ndarray:
-        scored = model.predict_on_batch(images[..., None].astype(np.float32) / 255)
-        return calibration.tempered(scored, temperature)
-
+    paths = named(options.photos, sys.stdin)
     drawn: list[tuple[Row, np.ndarray]] = []
     unreadable = 0
 
     def rows() -> Iterator[Row]:
         nonlocal unreadable
-        for found, row in _rows(batches, probabilities, known.labels, len(paths)):
+        for found, row in predictor.rows(paths, options.cropped):
             unreadable += not found.readable
             if found.pixels is not None and len(drawn) < DRAWN:
                 drawn.append((row, found.pixels))
             yield row
 
     write = _json if options.json else _csv if options.csv else _table
-    write(rows(), known.labels, sys.stdout)
+    write(rows(), predictor.labels, sys.stdout)
     if options.figure:
         _figure(drawn, options.figure)
     if unreadable:
         print(f"error: {unreadable} of {len(paths)} photos could not be read", file=sys.stderr)
     return 1 if unreadable else 0
+
+
+class Predictor:
+    """A trained model, with all that it takes to show it photos.
+
+    Args:
+        path: of model.h5, with calibration.json beside it.
+        limit: pixels of a photo.
+
+    Raises:
+        UserError: one of the two files is not what the stages wrote, or they do not belong together.
+    """
+
+    def __init__(self, path: Path, limit: int):
+        self._temperature = calibration.load(path)
+        from src.training import runtime
+
+        runtime.configure(threads=1, portable=True)
+        from src.model import saved
+
+        self._model, self._known = saved.load(path)
+        self._limit = limit
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._known.labels
+
+    @property
+    def parameters(self) -> int:
+        return self._model.count_params()
+
+    def rows(self, paths: list[str], cropped: bool) -> "Iterator[tuple[Found, Row]]":
+        """What is found in the photos, in their order, and what the network says to it."""
+        from src.faces import photos
+        from src.faces.alignment import Straightener
+        from src.faces.detection import Detector
+
+        if cropped:
+            straighten = Straightener(self._known.input_size) if self._known.align == "eyes" else None
+            batches = photos.cropped(paths, self._known, self._limit, straighten)
+        else:
+            batches = photos.detected(paths, self._known, self._limit, Detector())
+        with tqdm(total=len(paths), unit="photo", disable=None) as progress:
+            for batch in ahead(batches):
+                faces = [found.pixels for found in batch if found.pixels is not None]
+                answers = iter(self._probabilities(np.stack(faces)) if faces else ())
+                for found in batch:
+                    yield found, _row(found, self.labels, None if found.pixels is None else next(answers))
+                progress.update(len({found.photo for found in batch}))
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        scored = self._model.predict_on_batch(images[..., None].astype(np.float32) / 255)
+        return calibration.tempered(scored, self._temperature)
 
 
 def _model_of(run: str, folder: Path) -> Path:
@@ -97,18 +135,7 @@ def _model_of(run: str, folder: Path) -> Path:
     return revisions.get(root(), commit, (MODEL, MODEL.with_name(calibration.NAME)), folder)[0]
 
 
-def _rows(batches: Iterable[list], probabilities: Callable, labels: tuple[str, ...], total: int) -> Iterator:
-    """(what was found, its row) in order; the next photos are read while the network sees these."""
-    with tqdm(total=total, unit="photo", disable=None) as progress:
-        for batch in _ahead(batches):
-            faces = [found.pixels for found in batch if found.pixels is not None]
-            answers = iter(probabilities(np.stack(faces)) if faces else ())
-            for found in batch:
-                progress.update(found.number in (None, 1))
-                yield found, _row(found, labels, None if found.pixels is None else next(answers))
-
-
-def _row(found, labels: tuple[str, ...], answer: np.ndarray | None) -> Row:
+def _row(found: "Found", labels: tuple[str, ...], answer: np.ndarray | None) -> Row:
     place = (found.photo, found.number, found.box, None if found.roll is None else round(found.roll, 1))
     if answer is None:
         return Row(*place, None, None, None, found.error)
@@ -117,7 +144,7 @@ def _row(found, labels: tuple[str, ...], answer: np.ndarray | None) -> Row:
     return Row(*place, best, values[best], values, None)
 
 
-def _ahead(batches: Iterable[list]) -> Iterator[list]:
+def ahead(batches: Iterable[list]) -> Iterator[list]:
     """The same batches; the next one is made on another thread meanwhile."""
     iterator = iter(batches)
     with ThreadPoolExecutor(1) as pool:

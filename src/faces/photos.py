@@ -13,8 +13,8 @@ from src.faces.alignment import Straightener, crop
 from src.faces.detection import Detector
 from src.model.saved import Known
 
-IMAGES = 32  # photos held at a time, and
-PIXELS = 2**25  # of them together, unless one alone has more
+IMAGES = 256  # photos held at a time, and
+PIXELS = 2**24  # of them together, unless one alone has more
 
 
 class Found(NamedTuple):
