@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from src.model import calibration
-from tests.conftest import HERE, Clone, fresh
+from src.revisions import resolve
+from tests.conftest import HERE, Clone
 
 PREDICT = ("python", "-m", "src.predict")
 
@@ -110,38 +111,33 @@ def test_cropped_faces_get_what_evaluate_gives_them_calibrated(reproduced, tmp_p
     assert table["label"].tolist() == known["predicted"].tolist()
 
 
-def test_any_earlier_model_can_be_used(reproduced, tmp_path):
+def test_any_earlier_model_can_be_used_and_one_of_straightened_faces_straightens(reproduced, tmp_path):
     """By DVC experiment, by git revision, and by MLflow run."""
-    some_test_faces(reproduced, tmp_path / "faces")
+    members = some_test_faces(reproduced, tmp_path / "faces")
     shutil.copytree(reproduced.path, tmp_path / "copy")  # another experiment is not what other tests expect in there
     clone = Clone(tmp_path / "copy")
-    clone.run("dvc", "exp", "run", "--temp", "-n", "shorter", "-S", "epochs=1")
+    changes = ("preprocess.align=eyes", "evaluate.rotations=[-30,0]", "epochs=1")
+    clone.run("dvc", "exp", "run", "--temp", "-n", "straight", *(word for change in changes for word in ("-S", change)))
+
+    faces = json.loads(clone.show("straight", "metrics/preprocess.json"))["faces"]
+    assert faces["found"] == sum(faces["roll"].values())
+    assert 0.3 < faces["share"] < 1
+    evaluated = json.loads(clone.show("straight", "metrics/eval.json"))
+    assert list(evaluated["rotations"]) == ["-30", "0"]
+    assert evaluated["rotations"]["0"] == pytest.approx(evaluated["accuracy"], abs=0.02)
 
     def predicted(*options: str) -> str:
-        return clone.run(*PREDICT, "--cropped", *options, str(tmp_path / "faces" / "*.*")).stdout
+        return clone.run(*PREDICT, "--cropped", "--csv", *options, str(tmp_path / "faces" / "*.*")).stdout
 
-    expected = predicted()
-    assert predicted("--run", "HEAD") == predicted("--run", "rendered-ai-conv3-2-seed1") == expected
-    assert predicted("--run", "shorter") != expected
+    assert predicted("--run", "HEAD") == predicted("--run", "rendered-ai-conv3-2-seed1")
+    table = pd.read_csv(io.StringIO(predicted("--run", "straight")))
+    stored = tmp_path / "predictions.csv"
+    commit = resolve(clone.path, "straight")
+    clone.run("dvc", "get", ".", "data/predictions/ai.csv", "--rev", commit, "-o", str(stored))
+    known = pd.read_csv(stored).set_index("member").loc[members]
+    assert (table["label"].to_numpy() == known["predicted"].to_numpy()).mean() > 0.95
+
     failed = clone.run(*PREDICT, "--run", "nobody", "a.png", ok=False)
     assert failed.returncode == 1
     assert "nobody is neither a DVC experiment or git revision nor an MLflow run" in failed.stderr
     assert "Traceback" not in failed.stderr
-
-
-def test_a_model_of_straightened_faces_straightens(small, tmp_path):
-    clone = fresh(
-        small, tmp_path / "clone", **{"preprocess.align": "eyes", "evaluate.rotations": [-30, 0], "epochs": 1}
-    )
-    clone.run("dvc", "repro", "evaluate")
-    faces = json.loads((clone.path / "metrics/preprocess.json").read_text())["faces"]
-    assert faces["found"] == sum(faces["roll"].values())
-    assert 0.3 < faces["share"] < 1
-    evaluated = json.loads((clone.path / "metrics/eval.json").read_text())
-    assert list(evaluated["rotations"]) == ["-30", "0"]
-    assert evaluated["rotations"]["0"] == pytest.approx(evaluated["accuracy"], abs=0.02)
-    members = some_test_faces(clone, tmp_path / "faces")
-    done = clone.run(*PREDICT, "--cropped", "--csv", str(tmp_path / "faces" / "*.*"))
-    table = pd.read_csv(io.StringIO(done.stdout))
-    known = pd.read_csv(clone.path / "data/predictions/ai.csv").set_index("member").loc[members]
-    assert (table["label"].to_numpy() == known["predicted"].to_numpy()).mean() > 0.95
