@@ -78,6 +78,7 @@ def test_killed_at_random_and_while_writing_a_checkpoint_it_ends_with_the_bytes_
     assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_a_trainer_whose_dvc_died_is_waited_for(small, tmp_path):
     clone, log = fresh(small, tmp_path / "orphan", epochs=12), tmp_path / "log"
     process = start(clone, log)

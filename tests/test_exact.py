@@ -41,6 +41,7 @@ def test_more_epochs_are_an_experiment_of_their_own_and_equal_a_run_from_scratch
     assert len(rows) == 4
 
 
+@pytest.mark.slow
 def test_sync_gives_an_empty_database_every_experiment_once(reproduced, tmp_path):
     clone = fresh(reproduced, tmp_path / "clone")
     clone.run("dvc", "cache", "dir", "--local", str(reproduced.path / ".dvc/cache"))
