@@ -17,7 +17,8 @@ def folder_for(folder: Path, **changes) -> Path:
     write_params(folder, source() | changes)
     for stage in ("download", "split", "preprocess"):
         run_stage(folder, stage)
-    with zipfile.ZipFile(folder / "data/raw/ai.zip") as archive:
+    (raw,) = (folder / "data/raw").glob("*.zip")
+    with zipfile.ZipFile(raw) as archive:
         archive.extractall(folder / "images")
     return folder
 

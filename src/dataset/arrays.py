@@ -55,7 +55,9 @@ def decode(data: bytes, upright: bool = False, limit: int | None = None) -> np.n
 
 
 def resize(image: np.ndarray, size: int, interpolation: str) -> np.ndarray:
-    """(height, width) uint8 -> (size, size), as `load_img` does it."""
+    """(height, width) uint8 -> (size, size), as `load_img` does it: not at all where it has that size."""
+    if image.shape == (size, size):
+        return image
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling[interpolation.upper()]))
 
 
