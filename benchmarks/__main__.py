@@ -12,7 +12,6 @@ from src.files import replacing
 
 NAMES = ("epoch", "target", "mathematics", "profile", "preprocess", "predict", "growth", "idle")
 DRAWN = ("growth", "idle")  # always on drawn faces
-SHOWN = ("cpu.model", "cpu.cores", "cpu.features", "system", "python", "package.tensorflow", "package.keras")
 
 
 def run(name: str) -> None:
@@ -20,8 +19,7 @@ def run(name: str) -> None:
     with TemporaryDirectory() as temporary:
         table = markdown(module.measure(Path(temporary) / name))
     print(f"{module.__doc__}\n\n{table}\n", flush=True)
-    found = environment.fingerprint()
-    about = "; ".join(f"{key.split('.')[-1]} {found[key]}" for key in SHOWN if key in found)
+    about = environment.described(environment.fingerprint())
     data = "FER-2013" if source()["source"] == "local" and name not in DRAWN else "drawn faces"
     text = f"{module.__doc__}\n\n{table}\n\nOn {data}, with `python -m benchmarks {name}`; {about}.\n"
     with replacing(HERE / "benchmarks" / "results" / f"{name}.md") as path:

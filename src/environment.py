@@ -5,6 +5,7 @@ import platform
 from importlib.metadata import distributions
 from pathlib import Path
 
+SHORT = ("cpu.model", "cpu.cores", "cpu.features", "system", "python", "package.tensorflow", "package.keras")
 WATCHED = ("ONEDNN_", "DNNL_", "TF_", "TENSORFLOW_", "OMP_", "OPENCV_CPU", "NPY_DISABLE", "CUDA_VISIBLE")
 
 
@@ -19,6 +20,11 @@ def fingerprint() -> dict[str, str]:
     found |= {f"env.{name}": value for name, value in os.environ.items() if name.startswith(WATCHED)}
     found |= {f"package.{d.name.lower()}": d.version for d in distributions()}
     return dict(sorted(found.items()))
+
+
+def described(found: dict[str, str]) -> str:
+    """What of a fingerprint a reader of its numbers wants to know, in a line; empty of an empty one."""
+    return "; ".join(f"{name.removeprefix('package.')} {found[name]}" for name in SHORT if name in found)
 
 
 def _cpu() -> dict[str, str]:

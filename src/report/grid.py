@@ -22,7 +22,7 @@ CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with sp
 COLUMNS = [
     *("name", "params", "dataset", "conv_layers", "seed", "epochs", "input_size", "dense_units", "dropout_at"),
     *("varied", "train_images", "scored_images", "majority", "parameters", "operations", "seconds_per_epoch"),
-    *("commit", *CURVES),
+    *("commit", "environment", *CURVES),
 ]
 # Every cell's name and row has the first three; where the data lie is no property of an experiment.
 UNNAMED = ("dataset", "conv_layers", "seed", "source", "local_path")
@@ -72,7 +72,7 @@ def stored(path: Path) -> pd.DataFrame:
     """cells.csv as it is, with rows of other params too."""
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
-    return pd.read_csv(path, dtype={"name": str, "params": str, "commit": str})
+    return pd.read_csv(path, dtype={"name": str, "params": str, "commit": str, "environment": str})
 
 
 def read(folder: Path) -> Grid:

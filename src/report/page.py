@@ -52,7 +52,8 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         *_unpublished(rows),
         "## Claims",
         "",
-        "What the claims come to on the data named above. The rules are code, and git tells when each "
+        "What the claims come to on the data named above; where they speak of set 3 (C2, C4, C13), on that data's ai2. "
+        "The rules are code, and git tells when each "
         "was written: those of C1, C2 and C6 changed after the drawn grid had run, and before any row on real faces. "
         "Differences are paired by seed.",
         "",
@@ -65,9 +66,13 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "",
         *_table(_cells(rows)),
         "",
-        f"Ran at commits {', '.join(sorted(set(rows['commit'].astype(str))))}. "
-        "Seconds per epoch: the fastest epoch, on the machine that ran the cell, with other cells beside it.",
+        f"Ran at commits {_list(rows['commit'])}, with params.yaml as it is there and what grid.yaml changes, on "
+        f"{_list(rows['environment'])}. Seconds per epoch: the fastest epoch, with other cells beside it.",
     ]
+
+
+def _list(column: pd.Series) -> str:
+    return ", ".join(sorted(set(column.dropna().astype(str)))) or "nothing so far"
 
 
 def _table(table: pd.DataFrame) -> list[str]:

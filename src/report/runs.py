@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from src import params, tracking
+from src import environment, params, tracking
 from src.errors import UserError
 from src.files import root, write_csv
 from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
@@ -116,6 +116,7 @@ def _collect(repository: Path, grid: Grid, cell: Cell) -> bool:
     (model,) = (out["md5"] for out in outs if out["path"] == "models/model.h5")
     row = _row(cell, texts) | {
         "seconds_per_epoch": tracking.seconds_per_epoch(model),
+        "environment": environment.described(tracking.environment_of(model)),
         "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
     }
     others = stored(grid.csv).query("name != @cell.name").to_dict("records")

@@ -53,6 +53,7 @@ def row(cell: grid.Cell, end: float) -> dict:
         "val_accuracy": " ".join(map(str, curve)),
         "seconds_per_epoch": 2.0,
         "commit": "abc",
+        "environment": "python 3.11",
     }
 
 
