@@ -1,6 +1,7 @@
 """The sides of a comparison: processes that wait for their turn, so that they alternate on one machine.
 
     python -m benchmarks.sides report     the report's pipeline on images/ in the current folder
+    python -m benchmarks.sides untuned    the same without tf.data's autotuning
     python -m benchmarks.sides ours       this repository's training, on data/arrays/
     python -m benchmarks.sides xla        its network compiled by XLA, on the same
 
@@ -79,6 +80,24 @@ def report(turns: Turns) -> None:
         turns.answer({name: values[0] for name, values in fitted.history.items()})
 
 
+def untuned(turns: Turns) -> None:
+    """That pipeline without waits: autotuning looks after 0.01, 0.03, ... 20.47, 40.95 seconds, and an epoch ends
+    with the next look.
+    """
+    import tensorflow as tf
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+
+    as_it_is = PyDatasetAdapter.get_tf_dataset
+
+    def without(adapter: PyDatasetAdapter) -> tf.data.Dataset:
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return as_it_is(adapter).with_options(options)
+
+    PyDatasetAdapter.get_tf_dataset = without
+    report(turns)
+
+
 def ours(turns: Turns) -> None:
     """As the train stage does it: checkpointed, and every epoch in MLflow."""
     from src import tracking
@@ -124,6 +143,6 @@ def _prepared():
 
 
 if __name__ == "__main__":
-    sides: dict[str, Callable[[Turns], None]] = {"report": report, "ours": ours, "xla": xla}
+    sides: dict[str, Callable[[Turns], None]] = {"report": report, "untuned": untuned, "ours": ours, "xla": xla}
     answers, sys.stdout = sys.stdout, sys.stderr  # Keras prints
     sides[sys.argv[1]](Turns(answers))
