@@ -72,7 +72,8 @@ def stored(path: Path) -> pd.DataFrame:
     """cells.csv as it is, with rows of other params too."""
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
-    return pd.read_csv(path, dtype={"name": str, "params": str, "commit": str, "environment": str})
+    table = pd.read_csv(path, dtype={"name": str, "params": str, "commit": str, "environment": str})
+    return table.reindex(columns=COLUMNS)  # rows written before a column came
 
 
 def read(folder: Path) -> Grid:

@@ -66,13 +66,14 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "",
         *_table(_cells(rows)),
         "",
-        f"Ran at commits {_list(rows['commit'])}, with params.yaml as it is there and what grid.yaml changes, on "
-        f"{_list(rows['environment'])}. Seconds per epoch: the fastest epoch, with other cells beside it.",
+        f"Ran at commits {_list(rows['commit'])}, with params.yaml as it is there and what grid.yaml changes; "
+        f"environments: {_list(rows['environment'])}. "
+        "Seconds per epoch: the fastest epoch, with other cells beside it.",
     ]
 
 
 def _list(column: pd.Series) -> str:
-    return ", ".join(sorted(set(column.dropna().astype(str)))) or "nothing so far"
+    return ", ".join(sorted(set(column.dropna().astype(str)))) or "none recorded"
 
 
 def _table(table: pd.DataFrame) -> list[str]:

@@ -179,6 +179,14 @@ def test_the_page_shows_every_claim_and_number_and_comes_out_the_same_again(fold
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == first
 
 
+def test_rows_from_before_a_column_came_still_give_a_page(folder):
+    chosen = grid.read(folder)
+    finish(chosen, lambda cell: 0.5)
+    pd.read_csv(chosen.csv).drop(columns="environment").to_csv(chosen.csv, index=False)
+    page.write(chosen)
+    assert "environments: none recorded" in (folder / "README.md").read_text()
+
+
 def test_the_reading_of_what_is_unpublished_is_the_one_nearest_to_each_published_run(folder):
     (folder / "grid.yaml").write_text(
         """
