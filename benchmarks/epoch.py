@@ -1,5 +1,5 @@
-"""Seconds an epoch, validation included: the report's pipeline without the waits of tf.data's autotuning, which the
-others are compared with, and as it is; this repository, and two of its runs at once.
+"""Seconds an epoch, validation included: the report's pipeline with the waits of tf.data's autotuning left out, which
+the others are compared with, and as it is; this repository, and two of its runs at once, a thread each.
 """
 
 import zipfile
@@ -27,20 +27,24 @@ def folder_for(folder: Path, **changes) -> Path:
 
 def measure(folder: Path) -> pd.DataFrame:
     folder_for(folder, epochs=1000)
-    other = folder.with_name("second")
-    folder_for(other, epochs=1000, seed=2)
-    sides = [Side(folder, kind) for kind in ("untuned", "report", "ours")]
-    ours, second = sides[-1], Side(other, "ours")
-    names = ("the report's pipeline without those waits", "the report's pipeline", "this repository")
-    rows: dict[str, list[float]] = {name: [] for name in (*names, "this repository, two runs at once, per run")}
+    report, ours = Side(folder, "report"), Side(folder, "ours")
+    one_core = [folder_for(folder.with_name(f"core{seed}"), epochs=1000, seed=seed, threads=1) for seed in (1, 2)]
+    pair = [Side(of, "ours") for of in one_core]
+    rows: dict[str, list[float]] = {
+        "the report's pipeline, those waits left out": [],
+        "the report's pipeline": [],
+        "this repository": [],
+        "this repository, two runs at once, per run": [],
+    }
     for turn in range(1 + TURNS):
-        times = [side.turn()["seconds"] for side in sides]
-        ours.begin()
-        second.begin()
-        both = max(ours.end()["seconds"], second.end()["seconds"])
+        reported, one = report.turn(), ours.turn()["seconds"]
+        for side in pair:
+            side.begin()
+        both = max(side.end()["seconds"] for side in pair)
         if turn:  # the first one traces and warms up
-            for seconds, value in zip(rows.values(), (*times, both / 2), strict=True):
+            times = (reported["seconds"], reported["with_waits"], one, both / len(pair))
+            for seconds, value in zip(rows.values(), times, strict=True):
                 seconds.append(value)
-    for side in (*sides, second):
+    for side in (report, ours, *pair):
         side.close()
     return compared(rows)

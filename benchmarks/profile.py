@@ -46,7 +46,7 @@ def take() -> dict[str, float]:
     from src.training import runtime
 
     chosen = params.load()
-    runtime.configure(chosen.threads, chosen.portable)
+    runtime.configure(chosen.portable)
     import tensorflow as tf
 
     from src.training import batches, fit

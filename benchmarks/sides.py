@@ -1,7 +1,6 @@
 """The sides of a comparison: processes that wait for their turn, so that they alternate on one machine.
 
     python -m benchmarks.sides report     the report's pipeline on images/ in the current folder
-    python -m benchmarks.sides untuned    the same without tf.data's autotuning
     python -m benchmarks.sides ours       this repository's training, on data/arrays/
     python -m benchmarks.sides xla        its network compiled by XLA, on the same
 
@@ -31,7 +30,7 @@ class Side:
         self.process.stdin.flush()
 
     def end(self) -> dict[str, float]:
-        """Waits for the answer: seconds, accuracy, val_accuracy."""
+        """Waits for the answer: seconds, accuracy, val_accuracy; of the report's pipeline also with_waits."""
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"error: {' '.join(self.process.args)} ended")
@@ -58,12 +57,16 @@ class Turns:
             sys.exit()
         self.started = time.perf_counter()
 
-    def answer(self, curves: dict[str, float]) -> None:
+    def answer(self, values: dict[str, float]) -> None:
+        """The curves of an epoch, and its seconds where they are not those since `wait`."""
         seconds = time.perf_counter() - self.started
-        print(json.dumps({"seconds": seconds, **curves}), file=self.answers, flush=True)
+        print(json.dumps({"seconds": seconds, **values}), file=self.answers, flush=True)
 
 
 def report(turns: Turns) -> None:
+    """Its seconds leave out waits: tf.data's autotuning, which Keras leaves on for it, looks after 0.01, 0.03, ...
+    20.47, 40.95 seconds, and what has been done by then ends only with the next look.
+    """
     import keras
 
     from benchmarks.report_pipeline import generators, network
@@ -74,28 +77,24 @@ def report(turns: Turns) -> None:
     size = chosen.data.input_size
     train, test = generators(Path("images"), size)
     model = network(size, train.num_classes)
+    times: dict[str, float] = {}
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            times["trained"] = time.perf_counter()
+
+        def on_test_begin(self, logs=None):
+            times["test"] = time.perf_counter()
+
+        def on_test_batch_end(self, batch, logs=None):
+            times["tested"] = time.perf_counter()
+
     while True:
         turns.wait()
-        fitted = model.fit(train, validation_data=test, verbose=0)
-        turns.answer({name: values[0] for name, values in fitted.history.items()})
-
-
-def untuned(turns: Turns) -> None:
-    """That pipeline without waits: autotuning looks after 0.01, 0.03, ... 20.47, 40.95 seconds, and an epoch ends
-    with the next look.
-    """
-    import tensorflow as tf
-    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
-
-    as_it_is = PyDatasetAdapter.get_tf_dataset
-
-    def without(adapter: PyDatasetAdapter) -> tf.data.Dataset:
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return as_it_is(adapter).with_options(options)
-
-    PyDatasetAdapter.get_tf_dataset = without
-    report(turns)
+        fitted = model.fit(train, validation_data=test, callbacks=[Clock()], verbose=0)
+        seconds = times["trained"] - turns.started + times["tested"] - times["test"]
+        curves = {name: values[0] for name, values in fitted.history.items()}
+        turns.answer(curves | {"seconds": seconds, "with_waits": time.perf_counter() - turns.started})
 
 
 def ours(turns: Turns) -> None:
@@ -138,11 +137,11 @@ def _prepared():
 
     chosen = params.load()
     folder = Path("data/arrays") / chosen.dataset
-    runtime.configure(chosen.threads, chosen.portable)
+    runtime.configure(chosen.portable)
     return chosen, *(arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
 
 
 if __name__ == "__main__":
-    sides: dict[str, Callable[[Turns], None]] = {"report": report, "untuned": untuned, "ours": ours, "xla": xla}
+    sides: dict[str, Callable[[Turns], None]] = {"report": report, "ours": ours, "xla": xla}
     answers, sys.stdout = sys.stdout, sys.stderr  # Keras prints
     sides[sys.argv[1]](Turns(answers))

@@ -86,7 +86,7 @@ class Predictor:
         self._temperature = calibration.load(path)
         from src.training import runtime
 
-        runtime.configure(threads=1, portable=True)
+        runtime.configure(portable=True)
         from src.model import saved
 
         self._model, self._known = saved.load(path)

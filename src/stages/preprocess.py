@@ -17,7 +17,7 @@ def main(params: Params) -> None:
     if how.align == "eyes":
         from src.training import runtime
 
-        runtime.configure(threads=1, portable=True)  # whatever the params say that train and evaluate follow
+        runtime.configure(portable=True)  # whatever the params say that train and evaluate follow
         from src.faces.alignment import Straightener
 
         straighten = Straightener(size)

@@ -19,7 +19,7 @@ def main(params: Params) -> None:
     with checkpoints.alone(), tracking.open_run(params, key) as tracked:
         from src.training import runtime
 
-        runtime.configure(params.threads, params.portable)
+        runtime.configure(params.portable)
         from src.model import network, saved
         from src.training.fit import fit
 
@@ -27,7 +27,7 @@ def main(params: Params) -> None:
         train, validation = (arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
         model, history = fit(params, train, validation, checkpoints, tracked.log_history)
 
-        saved.save(model, Path("models/model.h5"), params)
+        saved.save(model.network, Path("models/model.h5"), params)
         table = pd.DataFrame(history)
         table.insert(0, "epoch", range(1, len(history) + 1))
         table["source"] = params.source
@@ -37,7 +37,7 @@ def main(params: Params) -> None:
             "source": params.source,
             "epochs": len(history),
             "parameters": model.count_params(),
-            "operations": network.operations(model),
+            "operations": network.operations(model.network),
             **history[-1],
         }
         write_json(Path("metrics/train.json"), results)

@@ -12,6 +12,7 @@ from src.model.optimizer import Adam
 from src.params import Params, Train
 from src.training import batches
 from src.training.checkpoint import Checkpoints, History
+from src.training.parallel import Parallel
 
 CURVES = ("accuracy", "loss", "val_accuracy", "val_loss")
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -19,7 +20,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 def fit(
     params: Params, train: Arrays, validation: Arrays, checkpoints: Checkpoints, on_epoch: Callable[[History], None]
-) -> tuple[keras.Model, History]:
+) -> tuple[Parallel, History]:
     """Trains the report's network; goes on from the newest checkpoint if there is one.
 
     Args:
@@ -51,10 +52,11 @@ def fit(
     return model, history
 
 
-def compiled(params: Params, images: int) -> keras.Model:
+def compiled(params: Params, images: int) -> Parallel:
     """The network with its optimizer, to be trained on so many images an epoch."""
     steps = params.epochs * math.ceil(images / params.batch_size)
-    model = network.build(params)
+    smallest = images % params.batch_size or params.batch_size
+    model = Parallel(network.build(params), params.threads if smallest >= params.threads else 1)
     model.compile(
         optimizer=Adam(_learning_rate(params.train, steps)),
         loss="categorical_crossentropy",

@@ -10,11 +10,10 @@ from src.errors import UserError
 PORTABLE = {"ONEDNN_MAX_CPU_ISA": "AVX2", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 
-def configure(threads: int, portable: bool) -> None:
+def configure(portable: bool) -> None:
     """Fixes what would otherwise follow the machine. Call before anything else imports TensorFlow.
 
     Args:
-        threads: inside one operation.
         portable: also fixes what would follow the model of the CPU.
 
     Raises:
@@ -30,7 +29,8 @@ def configure(threads: int, portable: bool) -> None:
     from absl import logging
 
     logging.set_verbosity(logging.ERROR)  # Keras calls HDF5, the report's format, legacy at every save
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    # An operation alone gains nothing from a second thread here, and adds up in another order with it.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
     if portable:
         # Would make x / sqrt(y) an x * rsqrt(y) again.

@@ -117,3 +117,9 @@ def test_every_image_comes_once_an_epoch_in_another_order():
 def test_an_epoch_takes_as_many_steps_as_there_are_batches(small_params, arrays):
     model, _ = fit.fit(small_params, *arrays, Checkpoints("c"), lambda history: None)
     assert int(model.optimizer.iterations) == 4 * 8  # 60 images in batches of 8, 4 epochs
+
+
+def test_a_last_batch_of_one_image_trains(small_params, arrays):
+    images, labels = arrays[0]
+    _, history, _ = train(small_params, ((images[:57], labels[:57]), arrays[1]), "c")
+    assert np.isfinite([epoch["loss"] for epoch in history]).all()

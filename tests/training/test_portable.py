@@ -18,7 +18,7 @@ values = params.load().model_dump()
 values |= {"dataset": sys.argv[1], "conv_layers": int(sys.argv[2]), "batch_size": int(sys.argv[3])}
 values |= {"portable": sys.argv[4] == "portable"}
 chosen = params.Params.model_validate(values)
-runtime.configure(chosen.threads, chosen.portable)
+runtime.configure(chosen.portable)
 import numpy as np
 from src.training import batches, fit
 rng = np.random.default_rng(0)

@@ -1,0 +1,69 @@
+"""The network as it is trained: the same layers and weights, arranged so that a step keeps several cores busy."""
+
+from itertools import groupby
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+# Image by image, and between two normalisations these are nearly all there is to compute.
+PER_IMAGE = (layers.Conv2D, layers.MaxPooling2D, layers.ReLU)
+
+
+class Parallel(keras.Model):
+    """Trains the layers of `network`; where it does not train, it is `network`.
+
+    What treats image by image treats the parts of a batch beside each other; batch normalisation sees the whole. How a
+    batch is divided does not depend on the machine, so that the bits are the same on any number of cores.
+
+    Args:
+        parts: no batch may have fewer images: oneDNN's pooling gives a wrong shape for none.
+    """
+
+    def __init__(self, network: keras.Sequential, parts: int):
+        super().__init__(name=f"parallel_{network.name}")
+        self.network, self.parts = network, parts
+
+    def call(self, values, training=False):
+        if not training:
+            return self.network(values)
+        for per_image, group in groupby(self.network.layers, lambda layer: isinstance(layer, PER_IMAGE)):
+            stack = list(group)
+            if per_image and self.parts > 1:
+                images = tf.shape(values)[0]
+                others = [images // self.parts] * (self.parts - 1)
+                # tf.split, as its gradient puts the parts side by side; that of a slice adds up padded arrays.
+                divided = tf.split(values, [images - sum(others), *others])
+                values = tf.concat([_through(stack, part) for part in divided], axis=0)
+            else:
+                values = _through(stack, values)
+        return values
+
+
+def _through(stack: list[keras.Layer], values: tf.Tensor) -> tf.Tensor:
+    for layer in stack:
+        values = _normalized(layer, values) if isinstance(layer, layers.BatchNormalization) else layer(values)
+    return values
+
+
+def _normalized(layer: layers.BatchNormalization, values: tf.Tensor) -> tf.Tensor:
+    """What `layer` does in training, by TensorFlow's fused kernel.
+
+    The same formula and the same running averages. Keras takes some ten passes over the values, forward and back. And
+    oneDNN's kernel divides by a square root, so that its bits are the same on every CPU.
+    """
+    normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=tf.cast(values, tf.float32),
+        scale=layer.gamma,
+        offset=layer.beta,
+        mean=tf.constant([], tf.float32),  # empty: those of the batch
+        variance=tf.constant([], tf.float32),
+        epsilon=layer.epsilon,
+    )
+    # The kernel's variance is divided by n - 1; Keras averages the one divided by n.
+    count = tf.cast(tf.size(values) // values.shape[-1], tf.float32)
+    variance *= (count - 1) / count
+    kept = layer.momentum
+    layer.moving_mean.assign(layer.moving_mean * kept + mean * (1 - kept))
+    layer.moving_variance.assign(layer.moving_variance * kept + variance * (1 - kept))
+    return tf.cast(normalized, layer.compute_dtype)
