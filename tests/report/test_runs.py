@@ -1,10 +1,12 @@
 """`python -m src.report` with the real queue: killed anywhere, run again, only what is missing runs."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,8 @@ def test_a_killed_grid_goes_on_with_the_missing_cells_and_a_finished_one_changes
     subprocess.run(command, cwd=clone.path, env=environment(), check=True, timeout=900, stdout=subprocess.DEVNULL)
     assert len(rows(clone)) == 4
     assert set(before) <= set(rows(clone))
+    versions = f"python {platform.python_version()}; tensorflow {version('tensorflow')}; keras {version('keras')}"
+    assert all(versions in row for row in rows(clone))
     listed = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
     assert sorted(ref.rsplit("/", 1)[1] for ref in listed if "/tiny-" in ref) == [
         *("tiny-ai-conv3-seed1", "tiny-ai-conv3-seed2", "tiny-ai-conv3-seed3"),
