@@ -18,7 +18,7 @@ GROUPS = {  # what the names of TensorFlow's operations contain -> what they are
     "convolutions, input gradients": ("Conv2DBackpropInput",),
     "convolutions, forward": ("/conv_",),
     "pooling": ("/pool_",),
-    "batch normalisation": ("/norm_",),
+    "batch normalisation": ("/norm_", "BatchNorm"),
     "dense layers": ("/dense", "/emotion"),
     "Adam": ("ApplyAdam",),
     "data": ("MatMul", "OneHot", "Maximum", "PyFunc"),
