@@ -1,8 +1,10 @@
 """Seconds an epoch, validation included: the report's pipeline with the waits of tf.data's autotuning left out, which
-the others are compared with, and as it is; this repository, and two of its runs at once, a thread each.
+the others are compared with, and as it is; this repository, and two of its runs at once, a thread each; both also with
+the kernels of this CPU, which the report's pipeline uses.
 """
 
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,12 @@ from benchmarks.sides import Side
 from benchmarks.tables import compared
 
 TURNS = 5
+OURS = {  # what -> runs at once, changed params
+    "this repository": (1, {}),
+    "this repository, two runs at once, per run": (2, {"threads": 1}),
+    "this repository, portable=false": (1, {"portable": False}),
+    "this repository, portable=false, two runs at once, per run": (2, {"threads": 1, "portable": False}),
+}
 
 
 def folder_for(folder: Path, **changes) -> Path:
@@ -26,25 +34,26 @@ def folder_for(folder: Path, **changes) -> Path:
 
 
 def measure(folder: Path) -> pd.DataFrame:
-    folder_for(folder, epochs=1000)
-    report, ours = Side(folder, "report"), Side(folder, "ours")
-    one_core = [folder_for(folder.with_name(f"core{seed}"), epochs=1000, seed=seed, threads=1) for seed in (1, 2)]
-    pair = [Side(of, "ours") for of in one_core]
-    rows: dict[str, list[float]] = {
-        "the report's pipeline, those waits left out": [],
-        "the report's pipeline": [],
-        "this repository": [],
-        "this repository, two runs at once, per run": [],
+    report = Side(folder_for(folder), "report")
+    groups = {
+        what: [
+            Side(folder_for(folder.with_name(f"{number}-{seed}"), epochs=1000, seed=seed, **changes), "ours")
+            for seed in range(1, 1 + runs)
+        ]
+        for number, (what, (runs, changes)) in enumerate(OURS.items())
     }
+    names = ("the report's pipeline, those waits left out", "the report's pipeline", *groups)
+    rows: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(1 + TURNS):
-        reported, one = report.turn(), ours.turn()["seconds"]
-        for side in pair:
-            side.begin()
-        both = max(side.end()["seconds"] for side in pair)
+        reported = report.turn()
+        times = [reported["seconds"], reported["with_waits"]]
+        for sides in groups.values():
+            for side in sides:
+                side.begin()
+            times.append(max(side.end()["seconds"] for side in sides) / len(sides))
         if turn:  # the first one traces and warms up
-            times = (reported["seconds"], reported["with_waits"], one, both / len(pair))
             for seconds, value in zip(rows.values(), times, strict=True):
                 seconds.append(value)
-    for side in (report, ours, *pair):
+    for side in (report, *chain(*groups.values())):
         side.close()
     return compared(rows)
