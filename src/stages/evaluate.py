@@ -67,8 +67,12 @@ def main(params: Params) -> None:
 
     images, _ = arrays.load(folder, split)
     rows = _shown(table, np.random.default_rng(params.seed))
-    with replacing(Path("data/gradcam") / f"{params.dataset}.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, rows=rows, maps=gradcam.heat_maps(model, images[rows]))
+    maps = gradcam.heat_maps(model, images[rows])
+    # One array, not a zip of two: how Python writes a zip's headers changes between its patch releases.
+    shown = np.empty(len(rows), [("row", np.int64), ("map", maps.dtype, maps.shape[1:])])
+    shown["row"], shown["map"] = rows, maps
+    with replacing(Path("data/gradcam") / f"{params.dataset}.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, shown)
 
     key = experiment.key(params)
     with tracking.open_run(params, key) as tracked:

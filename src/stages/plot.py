@@ -58,11 +58,11 @@ def _figures(params: Params, folder: Path, rng: np.random.Generator):
 
     yield "filters", _filters(params, images[one], f"First layer, on a {split} image: {data}")
 
-    with np.load(Path("data/gradcam") / f"{params.dataset}.npz") as stored:
-        rows, maps = stored["rows"], stored["maps"]
-    shown = table.iloc[rows]
-    captions = [f"{row.predicted}\nlabelled {row.actual}" for row in shown.itertuples()]
-    yield "gradcam", inside.heat_maps(images[rows], maps, captions, f"Grad-CAM of the predicted label, {split}: {data}")
+    shown = np.load(Path("data/gradcam") / f"{params.dataset}.npy")
+    rows = shown["row"]
+    captions = [f"{row.predicted}\nlabelled {row.actual}" for row in table.iloc[rows].itertuples()]
+    title = f"Grad-CAM of the predicted label, {split}: {data}"
+    yield "gradcam", inside.heat_maps(images[rows], shown["map"], captions, title)
 
     wrong = np.flatnonzero(~correct)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:12]
