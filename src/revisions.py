@@ -30,17 +30,24 @@ def call(*command: str, cwd: Path, capture: bool = True, **environment: str) -> 
     return done.stdout or ""
 
 
+def experiments(repository: Path) -> dict[str, str]:
+    """DVC's experiments: name -> commit, the newest where several baselines have one of that name."""
+    # DVC keeps an experiment as refs/exps/<2 digits>/<38 digits of its baseline>/<name>.
+    listed = call(
+        "git", "for-each-ref", "--sort=creatordate", "--format=%(objectname) %(refname)", "refs/exps", cwd=repository
+    )
+    refs = (line.split(" ", 1) for line in listed.splitlines())
+    return {ref.split("/", 4)[4]: commit for commit, ref in refs if ref.count("/") >= 4}
+
+
 def resolve(repository: Path, revision: str) -> str:
     """The commit that a git revision or the name of a DVC experiment stands for.
 
     Raises:
         UserError: neither is called that.
     """
-    # DVC keeps an experiment as refs/exps/<2 digits>/<38 digits of its baseline>/<name>, newest baseline last.
-    named = call("git", "for-each-ref", "--sort=creatordate", "--format=%(refname)", "refs/exps", cwd=repository)
-    experiments = [ref for ref in named.split() if ref.split("/", 4)[4:] == [revision]]
-    wanted = experiments[-1] if experiments else revision
-    return call("git", "rev-parse", "--verify", f"{wanted}^{{commit}}", cwd=repository).strip()
+    known = experiments(repository).get(revision)
+    return known or call("git", "rev-parse", "--verify", f"{revision}^{{commit}}", cwd=repository).strip()
 
 
 @contextmanager

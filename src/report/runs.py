@@ -16,7 +16,7 @@ from src import environment, params, tracking
 from src.errors import UserError
 from src.files import root, write_csv
 from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
-from src.revisions import call, resolve
+from src.revisions import call, experiments
 
 FILES = (
     "params.yaml",
@@ -43,21 +43,20 @@ def complete(grid: Grid, workers: int) -> None:
 
 
 def _complete(repository: Path, grid: Grid, workers: int) -> None:
-    missing = [cell for cell in grid.missing() if not _collect(repository, grid, cell)]
+    missing = _collect(repository, grid, grid.missing())
     if not missing:
         return
     _enqueue(repository, missing)
     # Without pipes: the workers go on in the background and would keep them open.
     call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
     with tqdm(total=len(grid.cells), initial=len(grid.cells) - len(missing), unit="cell") as progress:
-        checked = time.monotonic()
+        checked, alive = time.monotonic(), workers
         while missing:
             time.sleep(5)
-            done = [cell for cell in missing if _collect(repository, grid, cell)]
-            progress.update(len(done))
-            missing = [cell for cell in missing if cell not in done]
+            before, missing = len(missing), _collect(repository, grid, missing)
+            progress.update(before - len(missing))
             if time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
-                _check(repository, missing, workers)
+                alive = _check(repository, missing, workers, alive)
                 checked = time.monotonic()
 
 
@@ -80,16 +79,28 @@ def _enqueue(repository: Path, cells: list[Cell]) -> None:
         call("dvc", "exp", "run", "--queue", "--name", cell.name, *changes, cwd=repository)
 
 
-def _check(repository: Path, missing: list[Cell], workers: int) -> None:
-    """Brings back workers that ended; stops when nothing that is missing can still come."""
+def _check(repository: Path, missing: list[Cell], workers: int, before: int) -> int:
+    """Brings back workers that ended, with the cells they had; stops when nothing that is missing can still come.
+
+    Args:
+        before: workers that were alive at the last check.
+
+    Returns:
+        Workers that are alive.
+    """
     states, alive = _status(repository)
-    # A worker ends when it reads a message that another process is just writing (kombu's file system transport).
-    if alive < workers and "Queued" in states.values():
-        call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
     failed = [cell.name for cell in missing if states.get(cell.name) == "Failed"]
     coming = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Success")]
     if failed and not coming:
         raise UserError(f"{len(failed)} cells failed; what went wrong: dvc queue logs {failed[0]}")
+    # DVC calls the cell of a worker that was killed Running for ever. Seen twice, as a busy worker may answer too late.
+    stranded = [cell for cell in missing if states.get(cell.name) == "Running" and not alive and not before]
+    if stranded:
+        _enqueue(repository, stranded)
+    # A worker ends when it reads a message that another process is just writing (kombu's file system transport).
+    if alive < workers and (stranded or "Queued" in states.values()):
+        call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
+    return alive
 
 
 def _status(repository: Path) -> tuple[dict[str, str], int]:
@@ -101,12 +112,16 @@ def _status(repository: Path) -> tuple[dict[str, str], int]:
     return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in states}, sum(map(int, workers.groups()))
 
 
-def _collect(repository: Path, grid: Grid, cell: Cell) -> bool:
-    """Writes the cell's row if there is an experiment of its name with its params."""
-    try:
-        commit = resolve(repository, cell.name)
-    except UserError:
-        return False
+def _collect(repository: Path, grid: Grid, cells: list[Cell]) -> list[Cell]:
+    """Writes the rows of those that are done, and returns the others."""
+    commits = experiments(repository)
+    return [
+        cell for cell in cells if cell.name not in commits or not _wrote(repository, grid, cell, commits[cell.name])
+    ]
+
+
+def _wrote(repository: Path, grid: Grid, cell: Cell, commit: str) -> bool:
+    """Writes the cell's row if the experiment of that commit has its params."""
     texts = {name: call("git", "show", f"{commit}:{name}", cwd=repository) for name in FILES}
     yaml = YAML(typ="safe", pure=True)
     found = params.check(yaml.load(texts["params.yaml"]), Path(f"{cell.name}:params.yaml"))
