@@ -6,13 +6,14 @@ accuracy, mean of the last ten epochs, unless another curve or epoch is named: n
 """
 
 import json
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
 
-from src.report.statistics import Interval, at, by_resolution, cells, last_ten, of_mean, of_next, paired
+from src.report.statistics import NOT_RUN, Interval, at, by_resolution, cells, last_ten, of_mean, of_next, paired
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be decided with this data"
 VAL, TRAIN = "val_accuracy", "accuracy"
@@ -56,7 +57,8 @@ def c1(rows: pd.DataFrame) -> Verdict:
         "C1",
         "three layers minus two is above 0, and the interval of the relative gain of three over one reaches 35 to 40 % "
         "and not 0",
-        f"three minus two: {gain}; three over one: {share.mean:+.1%} ({share.low:.1%} to {share.high:.1%})",
+        f"three minus two: {gain}; three over one: {_number(share.mean, '+.1%')}"
+        + (f" ({share.low:.1%} to {share.high:.1%})" if share.n > 1 else ""),
         both(side(gain), agrees(share, 0.35, 0.40)),
     )
 
@@ -68,7 +70,7 @@ def c2(rows: pd.DataFrame) -> Verdict:
     return Verdict(
         "C2",
         "the same images large minus small (48 pixels): the interval contains 0.18 and not 0",
-        f"{large} minus 48 pixels: {gap}",
+        f"{large} minus 48 pixels: {gap}" if gap.n else NOT_RUN,
         agrees(gap, 0.18, 0.18),
     )
 
@@ -116,11 +118,11 @@ def c5(rows: pd.DataFrame) -> Verdict:
         verdict = OPEN
     else:
         verdict = HOLDS if largest - noise >= 0.05 else FAILS if largest + noise < 0.05 else OPEN
-    shown = ", ".join(f"{name} {value:+.4f}" for name, value in found.items()) or "none ran"
+    shown = ", ".join(f"{name} {value:+.4f}" for name, value in found.items()) or NOT_RUN
     return Verdict(
         "C5",
         "the largest change of one hyperparameter at a time is at least 0.05, beyond what another seed would do",
-        f"{shown}; another seed: ± {noise:.4f}",
+        f"{shown}; another seed, plus or minus: {_number(noise)}",
         verdict,
     )
 
@@ -132,7 +134,7 @@ def c6(rows: pd.DataFrame) -> Verdict:
     return Verdict(
         "C6",
         "with dropout minus without is above 0; that its cost is low is not in question, it has no weights",
-        f"with minus without: {gain}; time of an epoch: {cost:.2f} times",
+        f"with minus without: {gain}; time of an epoch, with over without: {_number(cost, '.2f')}",
         side(gain),
     )
 
@@ -156,7 +158,7 @@ def c8(rows: pd.DataFrame) -> Verdict:
     return Verdict(
         "C8",
         "the prediction interval for one more run is above twice the better of 1/k and the majority class",
-        f"{reached}; 1/7 = 0.1429, majority class {found['majority'].mean():.4f}",
+        f"{reached}; 1/7 = 0.1429, majority class: {_number(found['majority'].mean())}",
         side(reached, 2 * chance) if reached.n > 1 else OPEN,
     )
 
@@ -165,11 +167,11 @@ def c9(rows: pd.DataFrame) -> Verdict:
     parts = {share: last_ten(cells(rows, "ai", split__train_share=share), VAL) for share in (0.125, 0.25, 0.5)}
     parts = {share: values for share, values in parts.items() if len(values)} | {1.0: last_ten(cells(rows, "ai"), VAL)}
     gain = paired(parts[1.0], parts[min(parts)]) if len(parts) > 1 else of_mean([])
-    shown = ", ".join(f"{share:g}: {values.mean():.4f}" for share, values in parts.items())
+    shown = ", ".join(f"{share:g}: {_number(values.mean())}" for share, values in parts.items())
     return Verdict(
         "C9",
         "all training images minus the smallest share of them is above 0 (quantity; quality was not varied)",
-        f"by share {shown}; difference {gain}",
+        f"by share {shown}; difference: {gain}",
         side(gain),
     )
 
@@ -186,7 +188,7 @@ def c10(rows: pd.DataFrame) -> Verdict:
     return Verdict(
         "C10",
         "operations per image rise with every layer",
-        shown,
+        shown or NOT_RUN,
         OPEN if len(costs) < 2 else HOLDS if rising else FAILS,
     )
 
@@ -198,7 +200,7 @@ def c11(rows: pd.DataFrame) -> Verdict:
     return Verdict(
         "C11",
         "the prediction interval for one more run is below 0.6",
-        f"{reached}; highest single epoch {highest:.4f}",
+        f"{reached}; highest single epoch: {_number(highest)}",
         side(Interval(0.6 - reached.mean, reached.half, reached.n)) if reached.n > 1 else OPEN,
     )
 
@@ -228,7 +230,12 @@ def c13(rows: pd.DataFrame) -> Verdict:
 
 
 def _list(values: pd.Series) -> str:
-    return ", ".join(f"{value:+.4f}" for value in values) or "not run"
+    return ", ".join(f"{value:+.4f}" for value in values) or NOT_RUN
+
+
+def _number(value: float, form: str = ".4f") -> str:
+    """`value`, which is infinite or none where too few cells ran."""
+    return format(value, form) if math.isfinite(value) else NOT_RUN
 
 
 CLAIMS: tuple[Callable[[pd.DataFrame], Verdict], ...] = (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13)

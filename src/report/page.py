@@ -10,7 +10,7 @@ from src.figures import comparisons
 from src.files import replacing
 from src.report.claims import verdicts
 from src.report.grid import Grid
-from src.report.statistics import at, by_resolution, cells, last_ten, of_next
+from src.report.statistics import NOT_RUN, at, by_resolution, cells, last_ten, of_next
 from src.report.unpublished import readings
 
 PUBLISHED = YAML(typ="safe", pure=True).load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def _published(rows: pd.DataFrame) -> pd.DataFrame:
                         "epoch": epoch,
                         "of": {"accuracy": "training", "val_accuracy": "validation"}[curve],
                         "published": f"{value:.4f}",
-                        "measured at that epoch": f"{single.mean:.4f}" if single.n else "not run",
+                        "measured at that epoch": f"{single.mean:.4f}" if single.n else NOT_RUN,
                         "last ten epochs": f"{ten.mean():.4f}" if len(ten) else "",
                         "one more run": f"{single.low:.4f} to {single.high:.4f}" if single.n > 1 else "",
                         "seeds": single.n,

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
+NOT_RUN = "not run"
 INPUT_SIZE = "datasets.ai2.input_size"
 
 
@@ -27,6 +28,8 @@ class Interval(NamedTuple):
         return self.mean + self.half
 
     def __str__(self) -> str:
+        if not self.n:
+            return NOT_RUN
         spread = f" ± {self.half:.4f}" if np.isfinite(self.half) else ""
         return f"{self.mean:.4f}{spread} (n = {self.n})"
 

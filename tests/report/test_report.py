@@ -1,6 +1,7 @@
 """The grid, the statistics over its cells, and the page: what they say follows from cells.csv alone."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,18 @@ def test_without_cells_every_claim_is_open_and_the_page_says_so(folder):
     text = (folder / "README.md").read_text()
     assert "0 of 13 cells" in text
     assert "The page is incomplete" in text
+
+
+@pytest.mark.parametrize("finished", range(0, 13, 3))
+def test_a_number_that_no_cell_gives_is_not_run(folder, finished):
+    chosen = grid.read(folder)
+    finish(chosen, lambda cell: 0.5 + cell.params.seed / 100)
+    pd.read_csv(chosen.csv).head(finished).to_csv(chosen.csv, index=False)
+    page.write(chosen)
+    text = (folder / "README.md").read_text()
+    assert f"{finished} of 13 cells" in text
+    assert "not run" in text
+    assert not re.search(r"\b(nan|inf|None)\b", text)
 
 
 def test_the_page_shows_every_claim_and_number_and_comes_out_the_same_again(folder):
