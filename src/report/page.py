@@ -84,11 +84,12 @@ def _table(table: pd.DataFrame) -> list[str]:
 
 def _runs(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The measured cells that answer to each run of published.yaml."""
+    third = cells(rows, "ai2")
     return {
         "curve": cells(rows, "ai", epochs=100),
         "set 1": cells(rows, "ai"),
         "set 2": cells(rows, "ai_half"),
-        "set 3": cells(rows, "ai2"),
+        "set 3": third if len(third) else cells(rows, "ai2", epochs=10),  # where the grids end it
     }
 
 
@@ -98,6 +99,7 @@ def _published(rows: pd.DataFrame) -> pd.DataFrame:
         for epoch, pair in PUBLISHED["runs"][name]["points"].items():
             for curve, value in zip(("accuracy", "val_accuracy"), pair, strict=True):
                 single = of_next(at(found, curve, epoch))
+                none = f"runs end at epoch {found['epochs'].max()}" if len(found) else NOT_RUN
                 ten = last_ten(found, curve, epoch)
                 listed.append(
                     {
@@ -105,7 +107,7 @@ def _published(rows: pd.DataFrame) -> pd.DataFrame:
                         "epoch": epoch,
                         "of": {"accuracy": "training", "val_accuracy": "validation"}[curve],
                         "published": f"{value:.4f}",
-                        "measured at that epoch": f"{single.mean:.4f}" if single.n else NOT_RUN,
+                        "measured at that epoch": f"{single.mean:.4f}" if single.n else none,
                         "last ten epochs": f"{ten.mean():.4f}" if len(ten) else "",
                         "one more run": f"{single.low:.4f} to {single.high:.4f}" if single.n > 1 else "",
                         "seeds": single.n,
@@ -170,9 +172,6 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _figures(grid: Grid, rows: pd.DataFrame):
     runs = {name: found for name, found in _runs(rows).items() if len(found)}
-    third = cells(rows, "ai2", epochs=10)
-    if "set 3" not in runs and len(third):
-        runs["set 3, 10 epochs"] = third
     if runs:
         panels = {name: (_stack(found, "accuracy"), _stack(found, "val_accuracy")) for name, found in runs.items()}
         yield "curves", comparisons.panels(panels, f"Accuracy per epoch: {grid.data}")
