@@ -33,11 +33,20 @@ def folder_for(folder: Path, **changes) -> Path:
     return folder
 
 
+def beside(prepared: Path, name: str, **changes) -> Path:
+    """A folder with the data of `prepared` and other params."""
+    folder = prepared.with_name(name)
+    write_params(folder, source() | changes)
+    for made in ("data", "images", "metrics"):
+        (folder / made).symlink_to(prepared / made)
+    return folder
+
+
 def measure(folder: Path) -> pd.DataFrame:
     report = Side(folder_for(folder), "report")
     groups = {
         what: [
-            Side(folder_for(folder.with_name(f"{number}-{seed}"), epochs=1000, seed=seed, **changes), "ours")
+            Side(beside(folder, f"{number}-{seed}", epochs=1000, seed=seed, **changes), "ours")
             for seed in range(1, 1 + runs)
         ]
         for number, (what, (runs, changes)) in enumerate(OURS.items())
@@ -45,8 +54,7 @@ def measure(folder: Path) -> pd.DataFrame:
     names = ("the report's pipeline, those waits left out", "the report's pipeline", *groups)
     rows: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(1 + TURNS):
-        reported = report.turn()
-        times = [reported["seconds"], reported["with_waits"]]
+        times = [report.turn()["seconds"], report.end()["seconds"]]
         for sides in groups.values():
             for side in sides:
                 side.begin()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.epoch import folder_for
+from benchmarks.epoch import beside, folder_for
 from benchmarks.sides import Side
 from benchmarks.tables import compared
 
@@ -22,8 +22,9 @@ SIDES = {  # what -> kind of side, changed params
 
 
 def measure(folder: Path) -> pd.DataFrame:
+    folder_for(folder)
     sides = {
-        what: Side(folder_for(folder.with_name(f"side{number}"), epochs=1000, **changes), kind)
+        what: Side(beside(folder, f"side{number}", epochs=1000, **changes), kind)
         for number, (what, (kind, changes)) in enumerate(SIDES.items())
     }
     seconds: dict[str, list[float]] = {what: [] for what in sides}

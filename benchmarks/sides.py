@@ -30,7 +30,7 @@ class Side:
         self.process.stdin.flush()
 
     def end(self) -> dict[str, float]:
-        """Waits for the answer: seconds, accuracy, val_accuracy; of the report's pipeline also with_waits."""
+        """Waits for an answer: seconds, accuracy, val_accuracy; the report's pipeline gives two."""
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"error: {' '.join(self.process.args)} ended")
@@ -64,8 +64,10 @@ class Turns:
 
 
 def report(turns: Turns) -> None:
-    """Its seconds leave out waits: tf.data's autotuning, which Keras leaves on for it, looks after 0.01, 0.03, ...
-    20.47, 40.95 seconds, and what has been done by then ends only with the next look.
+    """Answers when the epoch is done, and again, with seconds alone, when `fit` has ended.
+
+    What lies between is a wait: tf.data's autotuning, which Keras leaves on for it, looks after 0.01, 0.03, ... 20.47,
+    40.95 seconds, and what has been done by then ends only with the next look. The first answer leaves waits out.
     """
     import keras
 
@@ -89,12 +91,14 @@ def report(turns: Turns) -> None:
         def on_test_batch_end(self, batch, logs=None):
             times["tested"] = time.perf_counter()
 
+        def on_epoch_end(self, epoch, logs=None):
+            seconds = times["trained"] - turns.started + times["tested"] - times["test"]
+            turns.answer({**logs, "seconds": seconds})
+
     while True:
         turns.wait()
-        fitted = model.fit(train, validation_data=test, callbacks=[Clock()], verbose=0)
-        seconds = times["trained"] - turns.started + times["tested"] - times["test"]
-        curves = {name: values[0] for name, values in fitted.history.items()}
-        turns.answer(curves | {"seconds": seconds, "with_waits": time.perf_counter() - turns.started})
+        model.fit(train, validation_data=test, callbacks=[Clock()], verbose=0)
+        turns.answer({})
 
 
 def ours(turns: Turns) -> None:

@@ -9,7 +9,7 @@ from statistics import mean, median
 
 import pandas as pd
 
-from benchmarks.epoch import folder_for
+from benchmarks.epoch import beside, folder_for
 from benchmarks.sides import Side
 
 TARGET, LIMIT, SEEDS = 0.60, 100, (1, 2, 3)
@@ -26,8 +26,9 @@ SIDES = {  # what -> kind of side, changed params
 
 def measure(folder: Path) -> pd.DataFrame:
     runs: dict[str, list[list[dict[str, float]]]] = {what: [] for what in SIDES}  # of each seed, its epochs
+    folder_for(folder)
     for seed in SEEDS:
-        for what, epochs in _taking_turns(folder.with_name(f"seed{seed}"), seed).items():
+        for what, epochs in _taking_turns(folder, seed).items():
             runs[what].append(epochs)
     return pd.DataFrame(_row(what, seeds, next(iter(runs.values()))) for what, seeds in runs.items())
 
@@ -35,7 +36,7 @@ def measure(folder: Path) -> pd.DataFrame:
 def _taking_turns(folder: Path, seed: int) -> dict[str, list[dict[str, float]]]:
     """Each cycle to its end; the first two sides until both have reached the target, or to the LIMIT."""
     sides = {
-        what: Side(folder_for(folder / str(number), seed=seed, **changes), kind)
+        what: Side(beside(folder, f"{number}-{seed}", seed=seed, **changes), kind)
         for number, (what, (kind, changes)) in enumerate(SIDES.items())
     }
     epochs: dict[str, list[dict[str, float]]] = {what: [] for what in SIDES}
@@ -46,6 +47,7 @@ def _taking_turns(folder: Path, seed: int) -> dict[str, list[dict[str, float]]]:
         for what, side in sides.items():
             if number < SIDES[what][1].get("epochs", LIMIT):
                 epochs[what].append(side.turn())
+        sides[constant[0]].end()  # what it waited for has passed while the others had their turns
     for side in sides.values():
         side.close()
     return epochs
