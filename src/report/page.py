@@ -54,7 +54,8 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "",
         "What the claims come to on the data named above; where they speak of set 3 (C2, C4, C13), on that data's ai2. "
         "The rules are code, and git tells when each "
-        "was written: those of C1, C2 and C6 changed after the drawn grid had run, and before any row on real faces. "
+        "was written: those of C1, C2 and C6 changed after the drawn grid had run, and before any row on real faces; "
+        "that of C5 when one of its four hyperparameters had run on real faces: it now waits for all of them. "
         "Differences are paired by seed.",
         "",
         *_table(_claims(rows)),

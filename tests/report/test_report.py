@@ -156,6 +156,18 @@ def test_resolution_is_decided_by_the_published_difference(folder, difference, v
     assert claims.c2(finish(grid.read(folder), end)).verdict == verdict
 
 
+def test_hyperparameters_that_have_not_all_been_varied_decide_nothing_by_being_small(folder):
+    names = ("train.learning_rate: 0.01", "batch_size: 16", "model.dense_units: 64", "augmentation.zoom: 0.0")
+    cells = "".join(f"  - {{dataset: ai, {name}}}\n" for name in names)
+    (folder / "grid.yaml").write_text(
+        f"data: x\nparams: {{epochs: 20}}\ncells:\n  - {{dataset: ai, seed: [1, 2]}}\n{cells}"
+    )
+    chosen = grid.read(folder)
+    rows = finish(chosen, lambda cell: 0.5 + cell.params.seed / 1000)
+    assert claims.c5(rows).verdict == claims.FAILS
+    assert claims.c5(rows.iloc[:-1]).verdict == claims.OPEN
+
+
 def test_without_cells_every_claim_is_open_and_the_page_says_so(folder):
     chosen = grid.read(folder)
     assert {verdict.verdict for verdict in claims.verdicts(chosen.rows())} == {claims.OPEN}
