@@ -9,9 +9,9 @@ TRAIN, VAL = "tab:blue", "tab:orange"
 
 def panels(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
     """Training and validation accuracy per epoch, a panel a name: mean over seeds, band from lowest to highest."""
-    columns = 2
+    columns = min(2, len(curves))
     rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(10, 3.6 * rows), layout="constrained")
+    figure = Figure(figsize=(5 * columns, 3.6 * rows), layout="constrained")
     figure.suptitle(title, wrap=True)
     places = figure.subplots(rows, columns, squeeze=False).flat
     for axes, (name, (train, validation)) in zip(places, curves.items(), strict=False):
