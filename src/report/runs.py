@@ -93,6 +93,8 @@ def _check(repository: Path, missing: list[Cell], workers: int, before: int) -> 
     coming = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Success")]
     if failed and not coming:
         raise UserError(f"{len(failed)} cells failed; what went wrong: dvc queue logs {failed[0]}")
+    if not coming:  # somebody took them out by hand
+        raise UserError(f"{missing[0].name} is no longer in DVC's queue; run the command again")
     # DVC calls the cell of a worker that was killed Running for ever. Seen twice, as a busy worker may answer too late.
     stranded = [cell for cell in missing if states.get(cell.name) == "Running" and not alive and not before]
     if stranded:

@@ -76,19 +76,37 @@ def test_a_killed_grid_goes_on_with_the_missing_cells_and_a_finished_one_changes
     assert {path: path.read_bytes() for path in (clone.path / "tiny").rglob("*") if path.is_file()} == files
 
 
+def started(clone: Clone, log: Path) -> subprocess.Popen:
+    """The grid on one core, so with one worker, when its first row is there."""
+    (clone.path / "tiny").mkdir()
+    (clone.path / "tiny/grid.yaml").write_text(GRID)
+    only = str(min(os.sched_getaffinity(0)))
+    command = ["taskset", "-c", only, sys.executable, "-m", "src.report", "tiny"]
+    with log.open("w") as stream:
+        report = subprocess.Popen(command, cwd=clone.path, env=environment(), stdout=stream, stderr=stream)
+    end = time.monotonic() + 600
+    while not rows(clone) and report.poll() is None and time.monotonic() < end:
+        time.sleep(1)
+    return report
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="taskset is Linux's")
+def test_a_cell_that_somebody_takes_out_of_the_queue_is_named_and_the_others_are_kept(small, tmp_path):
+    clone = fresh(small, tmp_path / "grid")
+    report = started(clone, tmp_path / "log")
+    clone.run("dvc", "queue", "remove", "tiny-ai-half-conv3-seed1")
+    assert report.wait(timeout=900) == 1
+    message = "tiny-ai-half-conv3-seed1 is no longer in DVC's queue; run the command again"
+    assert message in (tmp_path / "log").read_text()
+    assert len(rows(clone)) == 3
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the queue's worker in /proc")
 def test_a_worker_that_ends_is_replaced(small, tmp_path):
     clone = fresh(small, tmp_path / "grid")
-    (clone.path / "tiny").mkdir()
-    (clone.path / "tiny/grid.yaml").write_text(GRID)
-    only = str(min(os.sched_getaffinity(0)))  # one core, so one worker
-    command = ["taskset", "-c", only, sys.executable, "-m", "src.report", "tiny"]
-    with (tmp_path / "log").open("w") as log:
-        report = subprocess.Popen(command, cwd=clone.path, env=environment(), stdout=log, stderr=log)
-    end = time.monotonic() + 600
-    while not rows(clone) and report.poll() is None and time.monotonic() < end:
-        time.sleep(1)
+    report = started(clone, tmp_path / "log")
     workers = [
         process
         for process in processes_in(clone.path)
