@@ -55,7 +55,7 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
             time.sleep(5)
             before, missing = len(missing), _collect(repository, grid, missing)
             progress.update(before - len(missing))
-            if time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
+            if missing and time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
                 alive = _check(repository, missing, workers, alive)
                 checked = time.monotonic()
 
