@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import subprocess
+import time
 
 import mlflow
 import pytest
@@ -117,10 +118,9 @@ def test_three_datasets_queued_on_two_workers_all_land_and_side_by_side_give_the
 
 
 def wait_for_queue(clone) -> str:
-    import time
-
     for _ in range(120):
-        listed = clone.run("dvc", "queue", "status").stdout
+        # Prints the table, but may fail on a worker that is just writing its answer (celery/kombu#1551).
+        listed = clone.run("dvc", "queue", "status", ok=False).stdout
         if listed.count("Success") + listed.count("Failed") >= 3:
             break
         time.sleep(5)  # asking costs a core a second

@@ -107,11 +107,25 @@ def _check(repository: Path, missing: list[Cell], workers: int, before: int) -> 
 
 def _status(repository: Path) -> tuple[dict[str, str], int]:
     """From `dvc queue status`: name -> Queued, Running, Success or Failed, the last word of its row; and workers."""
-    said = call("dvc", "queue", "status", cwd=repository)
+    said = _asked(repository)
     rows = [line.split() for line in said.splitlines()]
     states = ("Queued", "Running", "Success", "Failed")
     workers = re.search(r"Worker status: (\d+) active, (\d+) idle", said)
     return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in states}, sum(map(int, workers.groups()))
+
+
+def _asked(repository: Path) -> str:
+    """What `dvc queue status` prints; asked up to five times, as it fails on a worker that is just writing its answer.
+
+    Kombu's file system transport reads the half-written file: https://github.com/celery/kombu/issues/1551.
+    """
+    for _ in range(4):
+        try:
+            return call("dvc", "queue", "status", cwd=repository)
+        except UserError as error:
+            if "Expecting value" not in str(error):
+                raise
+    return call("dvc", "queue", "status", cwd=repository)
 
 
 def _collect(repository: Path, grid: Grid, cells: list[Cell]) -> list[Cell]:
