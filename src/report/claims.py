@@ -45,21 +45,24 @@ def agrees(interval: Interval, low: float, high: float) -> str:
     return OPEN if interval.low <= 0 else HOLDS
 
 
-def both(*verdicts: str) -> str:
-    """A claim of several parts: one that fails decides it."""
-    return FAILS if FAILS in verdicts else OPEN if OPEN in verdicts else HOLDS
+def all_of(claim: str, rule: str, *parts: tuple[str, object, str]) -> Verdict:
+    """A claim of several parts, each (what, numbers, verdict): one that fails decides it, else one that is open."""
+    found = [verdict for _, _, verdict in parts]
+    short = {OPEN: "open"}
+    numbers = "; ".join(f"{what}: {value}, {short.get(verdict, verdict)}" for what, value, verdict in parts)
+    return Verdict(claim, rule, numbers, FAILS if FAILS in found else OPEN if OPEN in found else HOLDS)
 
 
 def c1(rows: pd.DataFrame) -> Verdict:
     one, two, three = (last_ten(cells(rows, "ai", layers), VAL) for layers in (1, 2, 3))
     gain, share = paired(three, two), of_mean((three / one - 1).dropna())
-    return Verdict(
+    shown = _number(share.mean, "+.1%") + (f" ({share.low:.1%} to {share.high:.1%})" if share.n > 1 else "")
+    return all_of(
         "C1",
         "three layers minus two is above 0, and the interval of the relative gain of three over one reaches 35 to 40 % "
         "and not 0",
-        f"three minus two: {gain}; three over one: {_number(share.mean, '+.1%')}"
-        + (f" ({share.low:.1%} to {share.high:.1%})" if share.n > 1 else ""),
-        both(side(gain), agrees(share, 0.35, 0.40)),
+        ("three minus two", gain, side(gain)),
+        ("three over one", shown, agrees(share, 0.35, 0.40)),
     )
 
 
@@ -79,11 +82,11 @@ def c3(rows: pd.DataFrame) -> Verdict:
     half, whole = cells(rows, "ai_half"), cells(rows, "ai")
     higher = paired(last_ten(half, TRAIN), last_ten(whole, TRAIN))
     lower = paired(last_ten(whole, VAL), last_ten(half, VAL))
-    return Verdict(
+    return all_of(
         "C3",
         "training accuracy of set 2 minus set 1 is above 0, and validation accuracy of set 1 minus set 2 too",
-        f"training, set 2 minus set 1: {higher}; validation, set 1 minus set 2: {lower}",
-        both(side(higher), side(lower)),
+        ("training, set 2 minus set 1", higher, side(higher)),
+        ("validation, set 1 minus set 2", lower, side(lower)),
     )
 
 
@@ -92,12 +95,12 @@ def c4(rows: pd.DataFrame) -> Verdict:
     better = paired(at(third, VAL, 10), at(first, VAL, 10))
     gaps = [at(found, TRAIN, 10) - at(found, VAL, 10) for found in (first, third)]
     closer = paired(*gaps)
-    return Verdict(
+    return all_of(
         "C4",
         "at epoch 10 validation accuracy of set 3 minus set 1 is above 0, and so is the gap between training and "
         "validation of set 1 minus that of set 3",
-        f"validation: {better}; gap: {closer}",
-        both(side(better), side(closer)),
+        ("validation", better, side(better)),
+        ("gap", closer, side(closer)),
     )
 
 
@@ -145,11 +148,11 @@ def c7(rows: pd.DataFrame) -> Verdict:
     long = cells(rows, "ai", epochs=100)
     later = paired(last_ten(long, VAL, 100), last_ten(long, VAL, 50))
     grows = paired(last_ten(long, TRAIN, 100), last_ten(long, TRAIN, 50))
-    return Verdict(
+    return all_of(
         "C7",
         "epochs 91 to 100 minus 41 to 50: training accuracy is above 0, and validation accuracy gains less than 0.005",
-        f"validation: {later}; training: {grows}",
-        both(side(Interval(0.005 - later.mean, later.half, later.n)), side(grows)),
+        ("validation", later, side(Interval(0.005 - later.mean, later.half, later.n))),
+        ("training", grows, side(grows)),
     )
 
 

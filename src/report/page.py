@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from src.figures import comparisons
 from src.files import replacing
-from src.report.claims import verdicts
+from src.report.claims import FAILS, HOLDS, OPEN, verdicts
 from src.report.grid import Grid
 from src.report.statistics import NOT_RUN, at, by_resolution, cells, last_ten, of_next
 from src.report.unpublished import readings
@@ -40,6 +40,10 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         f"Data: **{grid.data}**. {status} Written by `python -m src.report {grid.folder.as_posix()}` from "
         "[cells.csv](cells.csv); the grid is [grid.yaml](grid.yaml). Nothing here is typed by hand.",
         "",
+        "## In short",
+        "",
+        *_summary(rows),
+        "",
         "## Published and measured",
         "",
         "A single epoch swings by two points and more, so each number stands beside the mean of the ten epochs that "
@@ -70,6 +74,21 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         f"Ran at commits {_list(rows['commit'])}, with params.yaml as it is there and what grid.yaml changes; "
         f"environments: {_list(rows['environment'])}. "
         "Seconds per epoch: the fastest epoch, with other cells beside it.",
+    ]
+
+
+def _summary(rows: pd.DataFrame) -> list[str]:
+    """A line per verdict, with the claims that have it, and one for the published numbers."""
+    found = verdicts(rows)
+    lines = []
+    for verdict in (HOLDS, FAILS, OPEN):
+        names = [f"{v.claim}: {PUBLISHED['claims'][v.claim]}" for v in found if v.verdict == verdict]
+        lines += [f"**{verdict.capitalize()}**", "", *(f"- {name}" for name in names or ["none"]), ""]
+    inside = _published(rows)["published inside"]
+    return [
+        *lines,
+        f"Of {len(inside)} published accuracies {sum(inside == 'yes')} lie where one more run would, "
+        f"{sum(inside == 'no')} do not, and of {sum(inside == 'cannot be said')} it cannot be said.",
     ]
 
 

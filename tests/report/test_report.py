@@ -148,6 +148,20 @@ def test_a_published_difference_holds_only_where_the_interval_excludes_none_at_a
     assert claims.agrees(of_mean(values), 0.18, 0.18) == verdict
 
 
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ((claims.HOLDS, claims.HOLDS), claims.HOLDS),
+        ((claims.HOLDS, claims.OPEN), claims.OPEN),
+        ((claims.OPEN, claims.FAILS), claims.FAILS),
+    ],
+)
+def test_a_claim_of_two_parts_falls_with_one_and_names_both(parts, verdict):
+    found = claims.all_of("C0", "a rule", *((name, 0.1, part) for name, part in zip("ab", parts, strict=True)))
+    assert found.verdict == verdict
+    assert re.fullmatch("a: 0.1, .+; b: 0.1, .+", found.numbers)
+
+
 @pytest.mark.parametrize(("difference", "verdict"), [(0.23, claims.HOLDS), (0.0, claims.FAILS)])
 def test_resolution_is_decided_by_the_published_difference(folder, difference, verdict):
     def end(cell):
@@ -197,6 +211,9 @@ def test_the_page_shows_every_claim_and_number_and_comes_out_the_same_again(fold
     text = (folder / "README.md").read_text()
     for name in page.PUBLISHED["claims"]:
         assert f"| {name}: " in text
+    for verdict in claims.verdicts(chosen.rows()):
+        listed = text.split(f"**{verdict.verdict.capitalize()}**")[1].split("**")[0]
+        assert f"- {verdict.claim}: " in listed
     for published in ("0.6771", "0.6165", "0.7451", "0.5292", "0.7782"):
         assert published in text
     assert len(list((folder / "figures").glob("*.png"))) >= 4
