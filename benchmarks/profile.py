@@ -1,10 +1,13 @@
 """Where the time of a training epoch goes: the kernels' own seconds on one core, by what they are for.
 
-Kernels run beside each other and beside the data path, so they add up to more than the epoch.
+Kernels run beside each other and beside the data path, so they add up to more than the epoch. Beside the convolutions
+stands what their arithmetic would take at the speed that one core reaches in a large matrix product.
 """
 
 import json
+import math
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,10 +16,11 @@ import pandas as pd
 from benchmarks.epoch import folder_for
 from benchmarks.prepare import python
 
+WEIGHTS, INPUTS, FORWARD = (f"convolutions, {what}" for what in ("weight gradients", "input gradients", "forward"))
 GROUPS = {  # what the names of TensorFlow's operations contain -> what they are for; the first that fits
-    "convolutions, weight gradients": ("Conv2DBackpropFilter",),
-    "convolutions, input gradients": ("Conv2DBackpropInput",),
-    "convolutions, forward": ("/conv_",),
+    WEIGHTS: ("Conv2DBackpropFilter",),
+    INPUTS: ("Conv2DBackpropInput",),
+    FORWARD: ("/conv_",),
     "pooling": ("/pool_",),
     "batch normalisation": ("/norm_", "BatchNorm"),
     "dense layers": ("/dense", "/emotion"),
@@ -31,16 +35,25 @@ def measure(folder: Path) -> pd.DataFrame:
     answer, _ = process.communicate()
     if process.returncode:
         raise SystemExit("error: the profile was not taken")
-    seconds = json.loads(answer)
+    seconds, at_peak = json.loads(answer)
     total = sum(seconds.values())
     return pd.DataFrame(
-        {"": name, "seconds an epoch": f"{value:.2f}", "share": f"{value / total:.0%}"}
+        {
+            "": name,
+            "seconds an epoch": f"{value:.2f}",
+            "share": f"{value / total:.0%}",
+            "as a matrix product": f"{at_peak[name]:.2f}" if name in at_peak else "",
+        }
         for name, value in sorted(seconds.items(), key=lambda item: -item[1])
     )
 
 
-def take() -> dict[str, float]:
-    """Trains two epochs in the current folder and profiles the second: group -> seconds."""
+def take() -> tuple[dict[str, float], dict[str, float]]:
+    """Trains two epochs in the current folder and profiles the second.
+
+    Returns:
+        Group -> seconds, and for the convolutions the seconds their arithmetic would take as one matrix product.
+    """
     from src import params
     from src.dataset import arrays
     from src.training import runtime
@@ -61,7 +74,27 @@ def take() -> dict[str, float]:
         model.fit(drawn, shuffle=False, verbose=0)
     tf.profiler.experimental.stop()
     (written,) = Path("profile").rglob("*.xplane.pb")
-    return _by_group(written)
+    per_image = [
+        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        for layer in model.network.layers
+        if layer.name.startswith("conv_")
+    ]
+    one = len(images) / _multiplications_a_second()
+    forward = sum(per_image) * one
+    # Nobody asks for the gradient of the images.
+    return _by_group(written), {FORWARD: forward, WEIGHTS: forward, INPUTS: forward - per_image[0] * one}
+
+
+def _multiplications_a_second(size: int = 1024) -> float:
+    """Of one core, each with its addition, in a product of two square matrices: the best of ten."""
+    import tensorflow as tf
+
+    square, seconds = tf.random.stateless_normal((size, size), (1, 1)), []
+    for _ in range(11):  # the first one warms up
+        start = time.perf_counter()
+        tf.linalg.matmul(square, square).numpy()
+        seconds.append(time.perf_counter() - start)
+    return size**3 / min(seconds[1:])
 
 
 def _by_group(path: Path) -> dict[str, float]:
