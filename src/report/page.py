@@ -59,7 +59,8 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "What the claims come to on the data named above; where they speak of set 3 (C2, C4, C13), on that data's ai2. "
         "The rules are code, and git tells when each "
         "was written: those of C1, C2 and C6 changed after the drawn grid had run, and before any row on real faces; "
-        "that of C5 when one of its four hyperparameters had run on real faces: it now waits for all of them. "
+        "that of C5 when one of its four hyperparameters had run on real faces: it now waits for all of them; that of "
+        "C13 when its runs of 10 epochs were there: the last ten are then all there are, so runs of 30 now come first. "
         "Differences are paired by seed.",
         "",
         *_table(_claims(rows)),

@@ -182,6 +182,23 @@ def test_hyperparameters_that_have_not_all_been_varied_decide_nothing_by_being_s
     assert claims.c5(rows.iloc[:-1]).verdict == claims.OPEN
 
 
+@pytest.mark.parametrize(("lengths", "verdict"), [([10], claims.OPEN), ([10, 30], claims.FAILS)])
+def test_which_folder_validated_is_decided_by_the_runs_of_30_epochs(folder, lengths, verdict):
+    (folder / "grid.yaml").write_text(f"""
+data: made-up numbers
+params: {{dataset: ai2}}
+cells:
+  - {{epochs: {lengths}}}
+  - {{epochs: {lengths}, split.policy: train_folder}}
+""")
+    chosen = grid.read(folder)
+    rows = finish(chosen, lambda cell: 0.5)  # training accuracy is 0.1 more
+    for row in rows.itertuples():
+        if row.epochs == 30 and "train_folder" in row.varied:
+            row.val_accuracy[:] = [value + 0.2 for value in row.val_accuracy]
+    assert claims.c13(rows).verdict == verdict
+
+
 def test_without_cells_every_claim_is_open_and_the_page_says_so(folder):
     chosen = grid.read(folder)
     assert {verdict.verdict for verdict in claims.verdicts(chosen.rows())} == {claims.OPEN}
