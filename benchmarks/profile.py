@@ -5,7 +5,6 @@ stands what their arithmetic would take at the speed that one core reaches in a 
 """
 
 import json
-import math
 import subprocess
 import time
 from collections import Counter
@@ -74,15 +73,20 @@ def take() -> tuple[dict[str, float], dict[str, float]]:
         model.fit(drawn, shuffle=False, verbose=0)
     tf.profiler.experimental.stop()
     (written,) = Path("profile").rglob("*.xplane.pb")
-    per_image = [
-        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-        for layer in model.network.layers
-        if layer.name.startswith("conv_")
-    ]
+    convolutions, first = (_operations_to(model.network, name) for name in ("flatten", "conv_1"))
     one = len(images) / _multiplications_a_second()
-    forward = sum(per_image) * one
     # Nobody asks for the gradient of the images.
-    return _by_group(written), {FORWARD: forward, WEIGHTS: forward, INPUTS: forward - per_image[0] * one}
+    at_peak = {FORWARD: convolutions, WEIGHTS: convolutions, INPUTS: convolutions - first}
+    return _by_group(written), {group: count * one for group, count in at_peak.items()}
+
+
+def _operations_to(model, layer: str) -> int:
+    """As train counts them, from the images to the output of `layer`."""
+    import keras
+
+    from src.model import network
+
+    return network.operations(keras.Model(model.inputs, model.get_layer(layer).output))
 
 
 def _multiplications_a_second(size: int = 1024) -> float:

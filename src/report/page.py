@@ -79,7 +79,7 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
 
 
 def _summary(rows: pd.DataFrame) -> list[str]:
-    """A line per verdict, with the claims that have it, and one for the published numbers."""
+    """The claims by their verdict, and how many published numbers lie inside."""
     found = verdicts(rows)
     lines = []
     for verdict in (HOLDS, FAILS, OPEN):
@@ -88,6 +88,8 @@ def _summary(rows: pd.DataFrame) -> list[str]:
     inside = _published(rows)["published inside"]
     return [
         *lines,
+        "A claim of several parts does not hold when one of them does not; [below](#claims) stands which.",
+        "",
         f"Of {len(inside)} published accuracies {sum(inside == 'yes')} lie where one more run would, "
         f"{sum(inside == 'no')} do not, and of {sum(inside == 'cannot be said')} it cannot be said.",
     ]

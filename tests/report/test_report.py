@@ -188,7 +188,7 @@ def test_which_folder_validated_is_decided_by_the_runs_of_30_epochs(folder, leng
 data: made-up numbers
 params: {{dataset: ai2}}
 cells:
-  - {{epochs: {lengths}}}
+  - {{epochs: {lengths}, seed: [1, 2]}}
   - {{epochs: {lengths}, split.policy: train_folder}}
 """)
     chosen = grid.read(folder)
