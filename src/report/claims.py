@@ -233,8 +233,8 @@ def c13(rows: pd.DataFrame) -> Verdict:
     return Verdict(
         "C13",
         "validation minus training accuracy, +0.0746 in the report, in runs of 30 epochs or, without them, of 10: "
-        "holds when it is above 0 in every run that validates on the test folder; does not hold when it is below 0 in all of "
-        "these and above 0 in every run that validates on the train folder",
+        "holds when it is above 0 in every run that validates on the test folder; does not hold when it is below 0 in "
+        "all of these and above 0 in every run that validates on the train folder",
         f"on the train folder {_list(on_train)}; on the test folder {_list(on_test)}",
         FAILS if fits else HOLDS if known and on_test.min() > 0 else OPEN,
     )

@@ -8,9 +8,12 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
+from src.errors import UserError
+from src.report import runs
 from tests.conftest import Clone, environment, fresh
 
 GRID = """
@@ -37,6 +40,21 @@ def processes_in(folder: Path) -> list[int]:
 def rows(clone: Clone) -> list[str]:
     path = clone.path / "tiny/cells.csv"
     return path.read_text().splitlines()[1:] if path.exists() else []
+
+
+def test_a_half_written_answer_in_the_queue_is_waited_out(small, tmp_path):
+    clone = fresh(small, tmp_path / "grid")
+    half_written = clone.path / ".dvc/tmp/exps/celery/broker/control/celery.pidbox.exchange"
+    half_written.parent.mkdir(parents=True)
+    half_written.touch()
+    failed = clone.run("dvc", "queue", "status", ok=False)
+    assert "Expecting value" in failed.stderr
+    with pytest.raises(UserError, match="Expecting value"):
+        runs._status(clone.path)
+    timer = Timer(1, half_written.unlink)
+    timer.start()
+    assert runs._status(clone.path) == ({}, 0)
+    timer.join()
 
 
 @pytest.mark.slow
