@@ -124,10 +124,12 @@ def c5(rows: pd.DataFrame) -> Verdict:
         small = largest + noise < 0.05 and varied == set(VARIATIONS)  # one that did not run may be the largest
         verdict = HOLDS if largest - noise >= 0.05 else FAILS if small else OPEN
     shown = ", ".join(f"{name} {value:+.4f}" for name, value in found.items()) or NOT_RUN
+    share = _number(largest / default.mean(), ".1%")  # the report may have meant this, the rule does not
     return Verdict(
         "C5",
-        "the largest change of one hyperparameter at a time is at least 0.05, beyond what another seed would do",
-        f"{shown}; another seed, plus or minus: {_number(noise)}",
+        "the largest change of one hyperparameter at a time is at least 0.05 (five points), beyond what another seed "
+        "would do",
+        f"{shown}; largest, relative to the default: {share}; another seed, plus or minus: {_number(noise)}",
         verdict,
     )
 
