@@ -170,6 +170,24 @@ def test_resolution_is_decided_by_the_published_difference(folder, difference, v
     assert claims.c2(finish(grid.read(folder), end)).verdict == verdict
 
 
+def test_resolution_is_decided_by_the_largest_size_and_every_size_is_shown(folder):
+    (folder / "grid.yaml").write_text("""
+data: made-up numbers
+params: {dataset: ai2, epochs: 20}
+cells:
+  - {datasets.ai2.input_size: [24, 48, 96, 192], seed: [1, 2]}
+""")
+    ends = {24: 0.3, 48: 0.4, 96: 0.4, 192: 0.58}
+
+    def end(cell):
+        size = cell.params.data.input_size
+        return ends[size] + (cell.params.seed - 1.5) * size / 1e4
+
+    found = claims.c2(finish(grid.read(folder), end))
+    assert found.verdict == claims.HOLDS
+    assert re.findall(r"(\d+) minus 48", found.numbers) == ["24", "96", "192"]
+
+
 def test_hyperparameters_that_have_not_all_been_varied_decide_nothing_by_being_small(folder):
     names = ("train.learning_rate: 0.01", "batch_size: 16", "model.dense_units: 64", "augmentation.zoom: 0.0")
     cells = "".join(f"  - {{dataset: ai, {name}}}\n" for name in names)
