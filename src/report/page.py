@@ -60,7 +60,9 @@ def _lines(grid: Grid, rows: pd.DataFrame, figures: list[str]) -> list[str]:
         "The rules are code, and git tells when each "
         "was written: those of C1, C2 and C6 changed after the drawn grid had run, and before any row on real faces; "
         "that of C5 when one of its four hyperparameters had run on real faces: it now waits for all of them; that of "
-        "C13 when its runs of 10 epochs were there: the last ten are then all there are, so runs of 30 now come first. "
+        "C13 when its runs of 10 epochs were there: the last ten are then all there are, so runs of 30 now come first; "
+        "that of C2 once more when its runs with two layers were there, which hardly learn at 192 pixels, and of those "
+        "with three layers two at 208 pixels: it asked for the largest size alone, and says now with how many layers. "
         "Differences are paired by seed.",
         "",
         *_table(_claims(rows)),
@@ -214,12 +216,14 @@ def _figures(grid: Grid, rows: pd.DataFrame):
             for name, points in layers.items()
         }
         yield "cost", comparisons.costs(cost, "million operations per image", f"Accuracy and its cost: {grid.data}")
-    sizes = [(float(size), _values(found)) for size, found in by_resolution(rows).items()]
-    if len(sizes) > 1:
-        group = {"ai2, the same images": sizes}
+    sizes = {
+        f"ai2, the same images, {layers} layers": [(float(size), _values(found)) for size, found in by_size.items()]
+        for layers, by_size in by_resolution(rows).items()
+    }
+    if sizes:
         yield (
             "resolution",
-            comparisons.against(group, "pixels a side", f"Accuracy and resolution: {grid.data}", log=True),
+            comparisons.against(sizes, "pixels a side", f"Accuracy and resolution: {grid.data}", log=True),
         )
     shares = [cells(rows, "ai", split__train_share=share) for share in (0.125, 0.25, 0.5)] + [cells(rows, "ai")]
     amounts = [(float(found["train_images"].iloc[0]), _values(found)) for found in shares if len(found)]

@@ -60,16 +60,17 @@ def cells(rows: pd.DataFrame, dataset: str, conv_layers: int = 3, **others) -> p
     return rows[same & (rows["dataset"] == dataset) & (rows["conv_layers"] == conv_layers)].set_index("seed")
 
 
-def by_resolution(rows: pd.DataFrame) -> dict[int, pd.DataFrame]:
-    """Pixels a side -> the rows of ai2, indexed by seed, that differ in nothing but that; empty below two sizes."""
+def by_resolution(rows: pd.DataFrame) -> dict[int, dict[int, pd.DataFrame]]:
+    """Layers -> pixels a side -> the rows of ai2, indexed by seed, that differ in nothing else; without lone sizes."""
     third = rows[rows["dataset"] == "ai2"]
     rest = [{name: v for name, v in json.loads(text).items() if name != INPUT_SIZE} for text in third["varied"]]
     third = third.assign(rest=[json.dumps(others, sort_keys=True) for others in rest])
     groups = [group for _, group in third.groupby(["conv_layers", "rest"]) if group["input_size"].nunique() > 1]
-    if not groups:
-        return {}
-    largest = max(groups, key=len)
-    return {int(size): found.set_index("seed") for size, found in largest.groupby("input_size")}
+    longest = {int(group["conv_layers"].iloc[0]): group for group in sorted(groups, key=len)}
+    return {
+        layers: {int(size): found.set_index("seed") for size, found in longest[layers].groupby("input_size")}
+        for layers in sorted(longest)
+    }
 
 
 def at(found: pd.DataFrame, curve: str, epoch: int) -> pd.Series:

@@ -114,7 +114,8 @@ def test_rows_are_found_by_all_that_they_vary(folder):
     assert list(cells(rows, "ai").index) == [1, 2, 3]
     assert len(cells(rows, "ai", model__dropout=0.0)) == 3
     assert cells(rows, "ai2").empty
-    assert {size: list(found.index) for size, found in by_resolution(rows).items()} == {48: [1, 2], 96: [1, 2]}
+    (sizes,) = by_resolution(rows).values()
+    assert {size: list(found.index) for size, found in sizes.items()} == {48: [1, 2], 96: [1, 2]}
     assert at(cells(rows, "ai"), "val_accuracy", 20)[1] == 0.5
     assert at(cells(rows, "ai"), "val_accuracy", 21).empty
     assert last_ten(cells(rows, "ai"), "val_accuracy")[1] == pytest.approx(np.linspace(0, 0.5, 20)[-10:].mean())
@@ -170,22 +171,25 @@ def test_resolution_is_decided_by_the_published_difference(folder, difference, v
     assert claims.c2(finish(grid.read(folder), end)).verdict == verdict
 
 
-def test_resolution_is_decided_by_the_largest_size_and_every_size_is_shown(folder):
+def test_resolution_is_decided_by_the_largest_size_with_the_most_layers_and_every_size_is_shown(folder):
     (folder / "grid.yaml").write_text("""
 data: made-up numbers
 params: {dataset: ai2, epochs: 20}
 cells:
-  - {datasets.ai2.input_size: [24, 48, 96, 192], seed: [1, 2]}
+  - {seed: [1, 2]}
+  - {datasets.ai2.input_size: [96, 48], seed: [1, 2]}
+  - {conv_layers: 2, datasets.ai2.input_size: [24, 48, 96, 192], seed: [1, 2]}
 """)
-    ends = {24: 0.3, 48: 0.4, 96: 0.4, 192: 0.58}
+    ends = {(2, 24): 0.3, (2, 48): 0.4, (2, 96): 0.4, (2, 192): 0.4, (3, 48): 0.4, (3, 96): 0.4, (3, 208): 0.58}
 
     def end(cell):
         size = cell.params.data.input_size
-        return ends[size] + (cell.params.seed - 1.5) * size / 1e4
+        return ends[cell.params.conv_layers, size] + (cell.params.seed - 1.5) * size / 1e4
 
     found = claims.c2(finish(grid.read(folder), end))
     assert found.verdict == claims.HOLDS
-    assert re.findall(r"(\d+) minus 48", found.numbers) == ["24", "96", "192"]
+    shown = re.findall(r"(\d) layers, (\d+) minus 48", found.numbers)
+    assert shown == [("2", "24"), ("2", "96"), ("2", "192"), ("3", "96"), ("3", "208")]
 
 
 def test_hyperparameters_that_have_not_all_been_varied_decide_nothing_by_being_small(folder):
