@@ -5,11 +5,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from src.errors import UserError
 
 
 def root() -> Path:
@@ -19,17 +21,28 @@ def root() -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`; what was written there, file or folder, then takes its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    _remove(temporary)
+    """Gives a temporary name beside `path`; what was written there, file or folder, then takes its place.
+
+    The temporary name ends as `path` does, since some libraries tell a format by that.
+
+    Raises:
+        UserError: `path` cannot be written: a full disk, a folder that is read-only or somebody else's.
+    """
+    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
         yield temporary
         if temporary.is_dir():
             _remove(path)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(path.parent):
+            raise  # a file that was to be read meanwhile
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        _remove(temporary)
+        with suppress(OSError):  # what kept it from being written may keep it from being removed
+            _remove(temporary)
 
 
 def _remove(path: Path) -> None:
@@ -41,7 +54,8 @@ def _remove(path: Path) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
+        text = json.dumps(content, indent=2, allow_nan=False)  # NaN is no JSON
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

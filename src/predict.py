@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 import numpy as np
 from tqdm import tqdm
 
-from src import params, revisions
+from src import command, params, revisions
 from src.errors import UserError
 from src.files import replacing, root
 from src.model import calibration
@@ -216,7 +216,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command.run(lambda: main(sys.argv[1:]))

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from src.errors import UserError
+from src import command
 from src.files import root
 from src.revisions import call, clean_copy
 
@@ -43,7 +43,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ.pop("DVC_ROOT", None)  # the repository is where the command is typed
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command.run(main)

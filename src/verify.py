@@ -6,14 +6,12 @@ environments side by side.
 
 import argparse
 import io
-import sys
 from pathlib import Path
 
 import pandas as pd
 from ruamel.yaml import YAML
 
-from src import environment, params, tracking
-from src.errors import UserError
+from src import command, environment, params, tracking
 from src.files import root
 from src.revisions import call, clean_copy
 
@@ -84,18 +82,15 @@ def _side_by_side(then: dict[str, str], now: dict[str, str]) -> list[str]:
     return ["environment, committed | here:", *(lines or ["  the same in everything that is recorded"])]
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m src.verify", description=__doc__.splitlines()[0])
     parser.add_argument("revision", nargs="?", default="HEAD", help="commit or DVC experiment, default HEAD")
     parser.add_argument("--threads", type=int, help="train with another number of threads, to see the difference")
     arguments = parser.parse_args()
     report = verify(root(), arguments.revision, arguments.threads)
     print("\n".join(report), end="\n" if report else "")
-    sys.exit(bool(report))
+    return bool(report)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command.run(main)

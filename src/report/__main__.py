@@ -4,10 +4,9 @@ Runs the cells of `folder`/grid.yaml that `folder`/cells.csv lacks and writes `f
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from src.errors import UserError
+from src import command
 from src.report import grid, page, runs
 
 
@@ -25,7 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command.run(main)

@@ -1,0 +1,50 @@
+"""The one way into every command and stage: what ends it, ends it with one line and a status that is true."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from src.errors import UserError, printable
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Runs `main` and exits with the status that it returns, 0 if none.
+
+    What the user can mend (a `UserError`, a file or a standard output that cannot be written) ends it with one line
+    and status 1; a reader that has seen enough (`| head -1`), silently; Ctrl-C with 130, as shells have it. Whatever
+    else is raised is a fault of ours and keeps its traceback.
+    """
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+    except UserError as error:
+        _end(f"error: {error}")
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
+    except OSError as error:
+        if (failed := _flush_fails()) is not None:
+            _end("" if isinstance(failed, BrokenPipeError) else f"error: standard output: {failed.strerror}")
+        if error.filename is None:
+            raise
+        _end(f"error: {os.fsdecode(error.filename)}: {error.strerror}")
+    sys.exit(status)
+
+
+def _flush_fails() -> OSError | None:
+    """Why standard output takes nothing more, if it does not: what could not be written is still to be written."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
+
+
+def _end(message: str, status: int = 1) -> NoReturn:
+    if message:
+        print(printable(message, keep="\n"), file=sys.stderr)
+    if (failed := _flush_fails()) and not isinstance(failed, BrokenPipeError):
+        print(f"error: standard output: {failed.strerror}", file=sys.stderr)
+    sys.exit(status)
