@@ -12,6 +12,7 @@ import pandas as pd
 from benchmarks.prepare import run_stage, source, write_params
 from benchmarks.sides import Side
 from benchmarks.tables import compared
+from src.files import RAW
 
 TURNS = 5
 OURS = {  # what -> runs at once, changed params
@@ -27,8 +28,7 @@ def folder_for(folder: Path, **changes) -> Path:
     write_params(folder, source() | changes)
     for stage in ("download", "split", "preprocess"):
         run_stage(folder, stage)
-    (raw,) = (folder / "data/raw").glob("*.zip")
-    with zipfile.ZipFile(raw) as archive:
+    with zipfile.ZipFile(folder / RAW) as archive:
         archive.extractall(folder / "images")
     return folder
 

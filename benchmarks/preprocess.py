@@ -23,11 +23,12 @@ def _compared(folder: Path, changes: dict[str, object]) -> pd.DataFrame:
     from benchmarks.report_pipeline import generators
     from src import params
     from src.dataset import arrays, manifest
+    from src.files import MANIFEST, RAW
 
     folder_for(folder, **changes)
     chosen = params.load(folder / "params.yaml")
-    table = manifest.read(folder / f"data/manifest/{chosen.dataset}.csv")
-    archive = folder / f"data/raw/{chosen.dataset}.zip"
+    table = manifest.read(folder / MANIFEST)
+    archive = folder / RAW
     size = chosen.data.input_size
 
     def report() -> None:

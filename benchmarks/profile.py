@@ -55,6 +55,7 @@ def take() -> tuple[dict[str, float], dict[str, float]]:
     """
     from src import params
     from src.dataset import arrays
+    from src.files import ARRAYS
     from src.training import runtime
 
     chosen = params.load()
@@ -63,7 +64,7 @@ def take() -> tuple[dict[str, float], dict[str, float]]:
 
     from src.training import batches, fit
 
-    images, labels = arrays.load(Path("data/arrays") / chosen.dataset, "train")
+    images, labels = arrays.load(ARRAYS, "train")
     classes = len(chosen.data.labels)
     model = fit.compiled(chosen, len(images))
     for epoch in range(2):

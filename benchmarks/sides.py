@@ -137,12 +137,12 @@ def _prepared():
     """Params, training arrays and validation arrays of the current folder; TensorFlow set up."""
     from src import params
     from src.dataset import arrays
+    from src.files import ARRAYS
     from src.training import runtime
 
     chosen = params.load()
-    folder = Path("data/arrays") / chosen.dataset
     runtime.configure(chosen.portable)
-    return chosen, *(arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
+    return chosen, *(arrays.load(ARRAYS, split) for split in ("train", arrays.validation_split(ARRAYS)))
 
 
 if __name__ == "__main__":

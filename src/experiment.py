@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from src.files import digest
+from src.files import ARRAYS, digest
 from src.params import Params
 
 LIBRARIES = ("keras", "numpy", "tensorflow")
@@ -20,7 +20,7 @@ def key(params: Params) -> str:
     """
     stage = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]
     code = sorted(dep for dep in stage["deps"] if dep.endswith(".py"))
-    arrays = sorted((Path("data/arrays") / params.dataset).iterdir())
+    arrays = sorted(ARRAYS.iterdir())
     definition = {
         "params": params.model_dump(mode="json"),
         "files": {Path(name).as_posix(): digest(Path(name)) for name in [*code, *arrays]},

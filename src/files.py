@@ -13,6 +13,15 @@ import pandas as pd
 
 from src.errors import UserError
 
+# What passes from stage to stage, as dvc.yaml names it: no param is part of a path, since DVC deletes a stage's outputs
+# before any code of ours has seen the params.
+RAW = Path("data/raw.zip")
+MANIFEST = Path("data/manifest.csv")
+ARRAYS = Path("data/arrays")
+MODEL = Path("models/model.h5")
+PREDICTIONS = Path("data/predictions.csv")
+GRADCAM = Path("data/gradcam.npy")
+
 
 def root() -> Path:
     """The repository that the user works in, also when DVC runs a stage in a temporary copy of it."""

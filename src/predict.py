@@ -19,13 +19,12 @@ from tqdm import tqdm
 
 from src import command, params, revisions
 from src.errors import UserError
-from src.files import replacing, root
+from src.files import MODEL, replacing, root
 from src.model import calibration
 
 if TYPE_CHECKING:  # imports TensorFlow, which is set up first
     from src.faces.photos import Found
 
-MODEL = Path("models/model.h5")
 DRAWN = 12  # faces in a figure
 
 

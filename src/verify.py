@@ -12,10 +12,8 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from src import command, environment, params, tracking
-from src.files import root
+from src.files import MODEL, root
 from src.revisions import call, clean_copy
-
-MODEL = "models/model.h5"
 
 
 def outputs(lock: str) -> dict[str, str]:
@@ -43,7 +41,7 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
             return []
         report = [f"different: {path} ({committed[path]} -> {again.get(path)})" for path in differing]
         report += _first_difference(history, (copy / "metrics/history.csv").read_text(encoding="utf-8"))
-    then = tracking.environment_of(committed[MODEL])
+    then = tracking.environment_of(committed[MODEL.as_posix()])
     return report + _side_by_side(then, environment.fingerprint())
 
 

@@ -86,7 +86,7 @@ def test_a_dead_tracking_server_stops_before_training(reproduced, tmp_path):
 
 
 def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_repositorys_mlflow(reproduced, client):
-    shutil.copy(reproduced.path / "data/raw/ai.zip", reproduced.path.parent / "faces.zip")
+    shutil.copy(reproduced.path / "data/raw.zip", reproduced.path.parent / "faces.zip")
     local = ["-S", "source=local", "-S", "local_path=../faces.zip"]
     reproduced.run("dvc", "exp", "run", "--temp", "-n", "two-layers", "-S", "conv_layers=2", *local)
     (run,) = runs(client, conv_layers=2)

@@ -92,7 +92,7 @@ def test_the_json_has_the_documented_fields_and_the_figure_is_drawn(reproduced, 
 
 def some_test_faces(clone: Clone, folder: Path) -> list[Path]:
     folder.mkdir()
-    with zipfile.ZipFile(clone.path / "data/raw/ai.zip") as archive:
+    with zipfile.ZipFile(clone.path / "data/raw.zip") as archive:
         members = sorted(name for name in archive.namelist() if name.startswith("test/"))[::5]
         for number, member in enumerate(members):
             (folder / f"{number:03}{Path(member).suffix}").write_bytes(archive.read(member))
@@ -103,7 +103,7 @@ def test_cropped_faces_get_what_evaluate_gives_them_calibrated(reproduced, tmp_p
     members = some_test_faces(reproduced, tmp_path / "faces")
     done = reproduced.run(*PREDICT, "--cropped", "--csv", str(tmp_path / "faces" / "*.*"))
     table = pd.read_csv(io.StringIO(done.stdout))
-    known = pd.read_csv(reproduced.path / "data/predictions/ai.csv").set_index("member").loc[members]
+    known = pd.read_csv(reproduced.path / "data/predictions.csv").set_index("member").loc[members]
     labels = list(table.columns[9:16])
     temperature = json.loads((reproduced.path / "models/calibration.json").read_text())["temperature"]
     assert temperature != 1
@@ -133,7 +133,7 @@ def test_any_earlier_model_can_be_used_and_one_of_straightened_faces_straightens
     table = pd.read_csv(io.StringIO(predicted("--run", "straight")))
     stored = tmp_path / "predictions.csv"
     commit = resolve(clone.path, "straight")
-    clone.run("dvc", "get", ".", "data/predictions/ai.csv", "--rev", commit, "-o", str(stored))
+    clone.run("dvc", "get", ".", "data/predictions.csv", "--rev", commit, "-o", str(stored))
     known = pd.read_csv(stored).set_index("member").loc[members]
     assert (table["label"].to_numpy() == known["predicted"].to_numpy()).mean() > 0.95
 

@@ -1,7 +1,6 @@
-"""Stage 1: the source's images -> data/raw/<dataset>.zip."""
+"""Stage 1: the source's images -> data/raw.zip."""
 
-from pathlib import Path
-
+from src.files import RAW
 from src.params import Params
 from src.sources import archive, kaggle, local, rendered
 from src.stages import run
@@ -18,7 +17,7 @@ def main(params: Params) -> None:
         images = local.images(params.local_path, params.local_sha256, whole.labels, params.layout, params.limits)
     if params.dataset == "ai_half":
         images = archive.select(images, params.data.images / whole.images)
-    archive.write(Path("data/raw") / f"{params.dataset}.zip", images)
+    archive.write(RAW, images)
 
 
 if __name__ == "__main__":

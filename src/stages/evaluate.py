@@ -1,4 +1,4 @@
-"""Stage 5: model and arrays -> metrics, models/calibration.json, data/predictions/ and data/gradcam/."""
+"""Stage 5: model and arrays -> metrics, models/calibration.json, data/predictions.csv, data/gradcam.npy."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from src import experiment, tracking
 from src.dataset import arrays, scores
-from src.files import replacing, write_csv, write_json
+from src.files import ARRAYS, GRADCAM, MODEL, PREDICTIONS, RAW, replacing, write_csv, write_json
 from src.params import Params
 from src.stages import run
 
@@ -24,15 +24,13 @@ def main(params: Params) -> None:
     from src.training.checkpoint import Checkpoints
 
     labels = list(params.data.labels)
-    folder = Path("data/arrays") / params.dataset
-    path = Path("models/model.h5")
-    model, _ = saved.load(path)
+    model, _ = saved.load(MODEL)
 
     def predict(split: str) -> tuple[np.ndarray, np.ndarray]:
-        images, actual = arrays.load(folder, split)
+        images, actual = arrays.load(ARRAYS, split)
         return actual, model.predict(batches.scoring(images, actual, len(labels)), verbose=0)
 
-    split, validation = arrays.scored_split(folder), arrays.validation_split(folder)
+    split, validation = arrays.scored_split(ARRAYS), arrays.validation_split(ARRAYS)
     actual, probabilities = predict(split)
     if validation == split:  # one part is left of the data: fitted on folds of it
         temperature = calibration.fit(actual, probabilities)
@@ -40,9 +38,9 @@ def main(params: Params) -> None:
     else:
         temperature = calibration.fit(*predict(validation))
         temperatures = np.full(len(actual), temperature)
-    calibration.save(path, temperature)
+    calibration.save(MODEL, temperature)
 
-    majority = int(np.bincount(arrays.load(folder, "train")[1]).argmax())
+    majority = int(np.bincount(arrays.load(ARRAYS, "train")[1]).argmax())
     results = {
         "dataset": params.dataset,
         "source": params.source,
@@ -50,7 +48,7 @@ def main(params: Params) -> None:
         **scores.metrics(actual, probabilities, labels, majority),
         "calibration": calibration.metrics(actual, probabilities, temperature, temperatures),
     }
-    index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+    index = pd.read_csv(ARRAYS / "index.csv", dtype=str, keep_default_na=False)
     members = index.loc[index["split"] == split, "member"]
     if params.evaluate.rotations:
         results["rotations"] = _rotations(params, members.to_list(), actual, model)
@@ -63,15 +61,15 @@ def main(params: Params) -> None:
 
     table = scores.predictions(members, actual, probabilities, labels)
     table["temperature"] = temperatures
-    write_csv(Path("data/predictions") / f"{params.dataset}.csv", table)
+    write_csv(PREDICTIONS, table)
 
-    images, _ = arrays.load(folder, split)
+    images, _ = arrays.load(ARRAYS, split)
     rows = _shown(table, np.random.default_rng(params.seed))
     maps = gradcam.heat_maps(model, images[rows])
     # One array, not a zip of two: how Python writes a zip's headers changes between its patch releases.
     shown = np.empty(len(rows), [("row", np.int64), ("map", maps.dtype, maps.shape[1:])])
     shown["row"], shown["map"] = rows, maps
-    with replacing(Path("data/gradcam") / f"{params.dataset}.npy") as temporary, temporary.open("wb") as file:
+    with replacing(GRADCAM) as temporary, temporary.open("wb") as file:
         np.save(file, shown)
 
     key = experiment.key(params)
@@ -86,7 +84,7 @@ def _rotations(params: Params, members: list[str], actual: np.ndarray, model) ->
     from src.faces import rotation
     from src.faces.alignment import Straightener
 
-    archive, how, size = Path("data/raw") / f"{params.dataset}.zip", params.preprocess, params.data.input_size
+    archive, how, size = RAW, params.preprocess, params.data.input_size
     straighten = Straightener(size) if how.align == "eyes" else None
     accuracy = {}
     for angle in tqdm(params.evaluate.rotations, unit="rotation"):

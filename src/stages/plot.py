@@ -9,41 +9,40 @@ from matplotlib.figure import Figure
 from src import experiment, tracking
 from src.dataset import arrays
 from src.figures import charts, faces, inside
-from src.files import replacing
+from src.files import ARRAYS, GRADCAM, MODEL, PREDICTIONS, replacing
 from src.model import calibration, filters
 from src.params import Params
 from src.stages import run
 
 
 def main(params: Params) -> None:
-    folder = Path("data/arrays") / params.dataset
     rng = np.random.default_rng(params.seed)
     with replacing(Path("plots")) as plots:
         plots.mkdir()
-        for name, figure in _figures(params, folder, rng):
+        for name, figure in _figures(params, rng):
             # No creation software in the file: its version is none of the picture's business.
             figure.savefig(plots / f"{name}.png", dpi=100, metadata={"Software": None})
     with tracking.open_run(params, experiment.key(params)) as tracked:
         tracked.log_outputs("plot")
 
 
-def _figures(params: Params, folder: Path, rng: np.random.Generator):
+def _figures(params: Params, rng: np.random.Generator):
     labels = list(params.data.labels)
     data = f"{params.dataset}, {params.source} faces"
     run_title = f"{data}, {params.conv_layers} conv layers, seed {params.seed}"
 
-    images, actual = arrays.load(folder, "train")
+    images, actual = arrays.load(ARRAYS, "train")
     chosen = {label: _choose(rng, np.flatnonzero(actual == number), 4) for number, label in enumerate(labels)}
     yield "samples", faces.samples({label: images[rows] for label, rows in chosen.items()}, f"Training images: {data}")
 
     yield "curves", charts.curves(pd.read_csv("metrics/history.csv"), run_title)
 
-    split = arrays.scored_split(folder)
+    split = arrays.scored_split(ARRAYS)
     matrix = pd.read_csv("metrics/confusion.csv")[labels].to_numpy()
     yield "confusion", charts.confusion(matrix, labels, f"{run_title}: {split}")
 
-    images, actual = arrays.load(folder, split)
-    table = pd.read_csv(Path("data/predictions") / f"{params.dataset}.csv", keep_default_na=False)
+    images, actual = arrays.load(ARRAYS, split)
+    table = pd.read_csv(PREDICTIONS, keep_default_na=False)
     probabilities = table[labels].to_numpy()
     one = int(rng.integers(len(table)))
     title = f"A {split} image: {data}"
@@ -58,7 +57,7 @@ def _figures(params: Params, folder: Path, rng: np.random.Generator):
 
     yield "filters", _filters(params, images[one], f"First layer, on a {split} image: {data}")
 
-    shown = np.load(Path("data/gradcam") / f"{params.dataset}.npy")
+    shown = np.load(GRADCAM)
     rows = shown["row"]
     captions = [f"{row.predicted}\nlabelled {row.actual}" for row in table.iloc[rows].itertuples()]
     title = f"Grad-CAM of the predicted label, {split}: {data}"
@@ -71,7 +70,7 @@ def _figures(params: Params, folder: Path, rng: np.random.Generator):
 
 
 def _filters(params: Params, image: np.ndarray, title: str) -> Figure:
-    kernels = filters.first_layer(Path("models/model.h5"))
+    kernels = filters.first_layer(MODEL)
     similarity, chance = filters.sobel_similarity(kernels), filters.random_similarity(params.seed)
     order = np.argsort(-similarity, kind="stable")
     stack = [filters.LEFT_SOBEL, *kernels[order]]

@@ -1,17 +1,15 @@
-"""Stage 3: archive and manifest -> data/arrays/<dataset>/ and metrics/preprocess.json."""
+"""Stage 3: archive and manifest -> data/arrays/ and metrics/preprocess.json."""
 
 from pathlib import Path
 
 from src.dataset import arrays, manifest
-from src.files import digest, write_json
+from src.files import ARRAYS, MANIFEST, RAW, digest, write_json
 from src.params import Params
 from src.stages import run
 
 
 def main(params: Params) -> None:
-    table = manifest.read(Path("data/manifest") / f"{params.dataset}.csv")
-    archive = Path("data/raw") / f"{params.dataset}.zip"
-    folder = Path("data/arrays") / params.dataset
+    table = manifest.read(MANIFEST)
     size, how = params.data.input_size, params.preprocess
     straighten = None
     if how.align == "eyes":
@@ -21,13 +19,13 @@ def main(params: Params) -> None:
         from src.faces.alignment import Straightener
 
         straighten = Straightener(size)
-    skipped = arrays.write(folder, archive, table, params.data.labels, size, how, straighten)
+    skipped = arrays.write(ARRAYS, RAW, table, params.data.labels, size, how, straighten)
     metrics = {
         "dataset": params.dataset,
         "source": params.source,
         "images": len(table) - skipped,
         "skipped": skipped,
-        "data_sha256": digest(archive),
+        "data_sha256": digest(RAW),
         **({"faces": straighten.metrics()} if straighten else {}),
     }
     write_json(Path("metrics/preprocess.json"), metrics)

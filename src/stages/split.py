@@ -1,17 +1,17 @@
-"""Stage 2: data/raw/<dataset>.zip -> data/manifest/<dataset>.csv, metrics/audit.json."""
+"""Stage 2: data/raw.zip -> data/manifest.csv, metrics/audit.json."""
 
 from pathlib import Path
 
 from src.dataset import policies
 from src.dataset.audit import audit
-from src.files import write_csv, write_json
+from src.files import MANIFEST, RAW, write_csv, write_json
 from src.params import Params
 from src.stages import run
 
 
 def main(params: Params) -> None:
-    table = policies.build(Path("data/raw") / f"{params.dataset}.zip", params.split)
-    write_csv(Path("data/manifest") / f"{params.dataset}.csv", table)
+    table = policies.build(RAW, params.split)
+    write_csv(MANIFEST, table)
     print(table.groupby(["split", "label"]).size().unstack("split", fill_value=0).to_string())
     found = audit(table)
     write_json(Path("metrics/audit.json"), {"dataset": params.dataset, "source": params.source, **found})

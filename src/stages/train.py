@@ -6,7 +6,7 @@ import pandas as pd
 
 from src import experiment, tracking
 from src.dataset import arrays
-from src.files import write_csv, write_json
+from src.files import ARRAYS, MODEL, write_csv, write_json
 from src.params import Params
 from src.stages import run
 from src.training.checkpoint import Checkpoints
@@ -23,11 +23,10 @@ def main(params: Params) -> None:
         from src.model import network, saved
         from src.training.fit import fit
 
-        folder = Path("data/arrays") / params.dataset
-        train, validation = (arrays.load(folder, split) for split in ("train", arrays.validation_split(folder)))
+        train, validation = (arrays.load(ARRAYS, split) for split in ("train", arrays.validation_split(ARRAYS)))
         model, history = fit(params, train, validation, checkpoints, tracked.log_history)
 
-        saved.save(model.network, Path("models/model.h5"), params)
+        saved.save(model.network, MODEL, params)
         table = pd.DataFrame(history)
         table.insert(0, "epoch", range(1, len(history) + 1))
         table["source"] = params.source
