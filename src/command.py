@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from src import pinning
 from src.errors import UserError, printable
 
 
@@ -16,6 +17,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     else is raised is a fault of ours and keeps its traceback.
     """
     try:
+        pinning.check()
         status = main() or 0
         sys.stdout.flush()
     except UserError as error:

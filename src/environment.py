@@ -5,12 +5,18 @@ import platform
 from importlib.metadata import distributions
 from pathlib import Path
 
+from src import pinning
+
 SHORT = ("cpu.model", "cpu.cores", "cpu.features", "system", "python", "package.tensorflow", "package.keras")
-WATCHED = ("ONEDNN_", "DNNL_", "TF_", "TENSORFLOW_", "OMP_", "OPENCV_CPU", "NPY_DISABLE", "CUDA_VISIBLE")
+# Settings of libraries and of the loader that are left as they are: bits do not depend on them, as far as is known.
+WATCHED = ("CUDA_", "GLIBC_TUNABLES", "JSIMD_", "LD_PRELOAD", "MKL_", "NPY_", "OMP_", "OPENBLAS_", "OPENCV_", "PYTHON")
 
 
 def fingerprint() -> dict[str, str]:
-    """Flat and sorted: machine, CPU model, its features and caches, settings in the environment, every package."""
+    """Flat and sorted: machine, CPU model, its features and caches, settings outside the repository, every package.
+
+    Settings are those left as they are (`env.`) and those that are pinned and so without effect (`ignored.`).
+    """
     found = {
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
@@ -18,6 +24,7 @@ def fingerprint() -> dict[str, str]:
         **_cpu(),
     }
     found |= {f"env.{name}": value for name, value in os.environ.items() if name.startswith(WATCHED)}
+    found |= {f"ignored.{name}": value for name, value in pinning.ignored().items()}
     found |= {f"package.{d.name.lower()}": d.version for d in distributions()}
     return dict(sorted(found.items()))
 

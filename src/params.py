@@ -115,6 +115,7 @@ class Params(Section):
     seed: Seed
     threads: PositiveInt
     portable: bool
+    device: Literal["cpu", "gpu"] = "cpu"
     datasets: dict[Literal["ai", "ai_half", "ai2"], Dataset]
     kaggle: Kaggle
     layout: Layout
@@ -139,6 +140,8 @@ class Params(Section):
                 "train.precision = mixed_bfloat16 takes the 16-bit kernels that this CPU has, which others have not: "
                 "set portable=false with it"
             )
+        if self.device == "gpu" and self.portable:
+            raise ValueError("device = gpu gives other bits than a CPU: set portable=false with it")
         if self.source == "local" and not self.local_path:
             raise ValueError("source is local, so local_path must name a zip or a folder: -S local_path=faces.zip")
         if self.source == "kaggle" and self.whole == "ai2" and not self.kaggle.ai2:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from src import pinning
 from src.errors import UserError
 
 
@@ -20,7 +21,7 @@ def call(*command: str, cwd: Path, capture: bool = True, **environment: str) -> 
     tools = Path(sys.executable).parent
     path = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
     # Not what a surrounding `dvc exp run` has set: the copy is a repository of its own.
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    ours = {name: value for name, value in pinning.of_caller().items() if not name.startswith("DVC_")}
     done = subprocess.run(
         command, cwd=cwd, env=ours | {"PATH": path} | environment, text=True, capture_output=capture, check=False
     )

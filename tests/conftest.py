@@ -1,6 +1,5 @@
 """A clone of the repository with small params, in which the real dvc and mlflow run."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src import pinning
 from src.params import changed
 from src.revisions import resolve
 
@@ -59,7 +59,7 @@ class Clone:
 
 def environment() -> dict[str, str]:
     """The caller's environment without what DVC or MLflow would take from it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+    return {name: value for name, value in pinning.of_caller().items() if not name.startswith(("DVC_", "MLFLOW_"))}
 
 
 def clone_of(source: Path, path: Path) -> Clone:

@@ -18,7 +18,7 @@ SHOWN = 4  # correct and wrong predictions each that get a heat map
 def main(params: Params) -> None:
     from src.training import runtime
 
-    runtime.configure(params.portable)
+    runtime.configure(params.portable, params.device)
     from src.model import calibration, gradcam, saved
     from src.training import batches
     from src.training.checkpoint import Checkpoints

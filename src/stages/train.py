@@ -19,7 +19,7 @@ def main(params: Params) -> None:
     with checkpoints.alone(), tracking.open_run(params, key) as tracked:
         from src.training import runtime
 
-        runtime.configure(params.portable)
+        runtime.configure(params.portable, params.device)
         from src.model import network, saved
         from src.training.fit import fit
 
@@ -35,7 +35,7 @@ def main(params: Params) -> None:
             "dataset": params.dataset,
             "source": params.source,
             "epochs": len(history),
-            "parameters": model.count_params(),
+            "parameters": model.network.count_params(),
             "operations": network.operations(model.network),
             **history[-1],
         }

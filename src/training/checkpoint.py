@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import keras
 
 KEPT = 2  # per experiment: the newest, and the one before in case the newest is damaged
-EXPERIMENTS = 8  # of which checkpoints are kept: of runs that were stopped and not taken up again
+MANY = 8  # other experiments with checkpoints, from which on it is said how to make room
 DIGEST = 32
 
 History = list[dict[str, float]]
@@ -28,13 +28,13 @@ History = list[dict[str, float]]
 class Checkpoints:
     """A folder with one file per epoch, named by it: SHA-256 of the rest, then the rest as a NumPy archive.
 
-    It holds every variable of model and optimizer, dropout's random state among them, and the history so far. It
-    belongs to the experiment `key` and stands in the repository, where DVC deletes nothing, also for `dvc exp run
-    --temp` and `--queue`.
+    It holds the `key` of the experiment that it belongs to, every variable of model and optimizer, dropout's random
+    state among them, and the history so far. It stands in the repository, where DVC deletes nothing, also for `dvc exp
+    run --temp` and `--queue`.
     """
 
     def __init__(self, key: str):
-        self.folder = root() / ".checkpoints" / key
+        self.key, self.folder = key, root() / ".checkpoints" / key
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -49,8 +49,9 @@ class Checkpoints:
             print(f"process {pid} is training this very experiment: waiting for it; end it to go on in its place")
             lock.acquire()
         try:
-            holder.write_text(str(os.getpid()), encoding="utf-8")
-            self._forget_old_experiments()
+            with replacing(holder) as temporary:
+                temporary.write_text(str(os.getpid()), encoding="utf-8")
+            self._say_how_many_others()
             yield
         finally:
             lock.release()
@@ -59,7 +60,7 @@ class Checkpoints:
         """Writes the state after epoch `len(history)`; a crash while writing leaves the earlier ones whole."""
         buffer = io.BytesIO()
         state = {str(number): variable.numpy() for number, variable in enumerate(_state(model))}
-        np.savez(buffer, history=np.array(json.dumps(history)), **state)
+        np.savez(buffer, key=np.array(self.key), history=np.array(json.dumps(history)), **state)
         content = buffer.getbuffer()
         with replacing(self.folder / f"{len(history):06d}") as temporary, temporary.open("wb") as file:
             file.write(hashlib.sha256(content).digest())
@@ -67,16 +68,22 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())
         for old in self._newest_first()[KEPT:]:
-            old.unlink()
+            old.unlink(missing_ok=True)
 
     def restore(self, model: "keras.Model") -> History:
-        """Puts `model` into the newest undamaged state; returns its history, empty when there is none."""
+        """Puts `model` into the newest state that is whole and its own; returns its history, empty if there is none."""
         for path in self._newest_first():
-            content = path.read_bytes()
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:  # evaluate, of another process, has just removed them
+                continue
             if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
                 print(f"checkpoint of epoch {int(path.name)} is damaged; using the one before")
                 continue
             with np.load(io.BytesIO(content[DIGEST:])) as arrays:
+                if str(arrays.get("key")) != self.key:
+                    print(f"{path} belongs to another experiment; it is not used")
+                    continue
                 for number, variable in enumerate(_state(model)):
                     variable.assign(arrays[str(number)])
                 return json.loads(str(arrays["history"]))
@@ -90,12 +97,14 @@ class Checkpoints:
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*"), reverse=True)
 
-    def _forget_old_experiments(self) -> None:
-        folders = [path for path in self.folder.parent.iterdir() if path.is_dir() and path != self.folder]
-        for old in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[EXPERIMENTS - 1 :]:
-            with suppress(Timeout), FileLock(old.with_suffix(".lock"), timeout=0):
-                shutil.rmtree(old)
-                old.with_suffix(".pid").unlink(missing_ok=True)
+    def _say_how_many_others(self) -> None:
+        """Runs that were stopped can go on for as long as their checkpoints are there; only the user deletes them."""
+        others = {path.parent for path in self.folder.parent.glob("*/[0-9]*")} - {self.folder}
+        if len(others) >= MANY:
+            print(
+                f"{self.folder.parent} holds checkpoints of {len(others)} other experiments, each to go on with; "
+                "those that you do not want to finish can be deleted"
+            )
 
 
 def _state(model: "keras.Model") -> list:

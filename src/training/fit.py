@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from src.errors import UserError
 from src.model import network
 from src.model.optimizer import Adam
 from src.params import Params, Train
@@ -31,6 +32,9 @@ def fit(
     Returns:
         The model and per epoch its `CURVES`; training accuracy and loss are running means over the epoch, as Keras
         reports them.
+
+    Raises:
+        UserError: a curve is no longer a finite number; the checkpoint before stays.
     """
     classes = len(params.data.labels)
     model = compiled(params, len(train[0]))
@@ -45,11 +49,22 @@ def fit(
             drawn = batches.training(*train, classes, params.batch_size, params.augmentation.zoom, params.seed, epoch)
             fitted = model.fit(drawn, validation_data=scored, shuffle=False, verbose=0)
             history.append({name: float(fitted.history[name][0]) for name in CURVES})
+            if not np.isfinite(list(history[-1].values())).all():
+                raise UserError(_diverged(params, history))
             checkpoints.save(model, history)
             on_epoch(history)
             progress.set_postfix(history[-1], refresh=False)
             progress.update()
     return model, history
+
+
+def _diverged(params: Params, history: History) -> str:
+    *_, (name, value) = ((name, value) for name, value in history[-1].items() if not np.isfinite(value))
+    kept = f"; the checkpoint of epoch {len(history) - 1} is kept" if len(history) > 1 else ""
+    return (
+        f"training has diverged: {name} is {value} in epoch {len(history)}{kept}. "
+        f"A lower train.learning_rate than {params.train.learning_rate:g} is what helps most often"
+    )
 
 
 def compiled(params: Params, images: int) -> Parallel:

@@ -10,14 +10,15 @@ from src.errors import UserError
 PORTABLE = {"ONEDNN_MAX_CPU_ISA": "AVX2", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 
-def configure(portable: bool) -> None:
+def configure(portable: bool, device: str = "cpu") -> None:
     """Fixes what would otherwise follow the machine. Call before anything else imports TensorFlow.
 
     Args:
         portable: also fixes what would follow the model of the CPU.
+        device: `cpu` hides every GPU; `gpu` computes on the first one.
 
     Raises:
-        UserError: `portable` on a CPU without AVX2 and FMA.
+        UserError: `portable` on a CPU without AVX2 and FMA; `gpu` where TensorFlow finds none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if portable:
@@ -29,6 +30,7 @@ def configure(portable: bool) -> None:
     from absl import logging
 
     logging.set_verbosity(logging.ERROR)  # Keras calls HDF5, the report's format, legacy at every save
+    _choose(device)
     # An operation alone gains nothing from a second thread here, and adds up in another order with it.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
@@ -36,6 +38,22 @@ def configure(portable: bool) -> None:
         # Would make x / sqrt(y) an x * rsqrt(y) again.
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
         tf.nn.batch_normalization = _batch_normalization
+
+
+def _choose(device: str) -> None:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    elif not gpus:
+        raise UserError(
+            f"device = gpu, but TensorFlow finds none here; install its CUDA libraries "
+            f"(pip install 'tensorflow[and-cuda]=={tf.__version__}', with an NVIDIA driver), or set device=cpu"
+        )
+    else:
+        tf.config.set_visible_devices(gpus[:1], "GPU")
+        tf.config.experimental.set_memory_growth(gpus[0], True)  # two runs can share it
 
 
 def _batch_normalization(x, mean, variance, offset, scale, variance_epsilon):
