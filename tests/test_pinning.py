@@ -63,7 +63,8 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_trained(reproduce
     clone.set_params({"device": "gpu"})
     failed = clone.run("python", "-m", "src.stages.split", ok=False)
     assert failed.stderr.endswith("device = gpu gives other bits than a CPU: set portable=false with it\n")
-    code = "from src import command as c; from src.training import runtime as r; c.run(lambda: r.configure(False, 'gpu'))"
+    code = "from src import command; from src.training import runtime\n"
+    code += "command.run(lambda: runtime.configure(portable=False, device='gpu'))"
     failed = clone.run("python", "-c", code, ok=False, CUDA_VISIBLE_DEVICES="-1")
     assert failed.returncode == 1
     assert "error: device = gpu, but TensorFlow finds none here" in failed.stderr
