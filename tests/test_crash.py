@@ -78,6 +78,17 @@ def test_killed_at_random_and_while_writing_a_checkpoint_it_ends_with_the_bytes_
     assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_killed_after_its_last_checkpoint_it_finishes(reproduced, tmp_path):
+    clone, log = fresh(reproduced, tmp_path / "killed"), tmp_path / "log"
+    process = start(clone, log)
+    assert wait_for(lambda: [path for path in checkpoints(clone) if path.name == "000002"], process)
+    kill(process)  # the second epoch of two: nothing is left to train
+    assert not (clone.path / "models/model.h5").exists()
+    assert start(clone, log).wait() == 0, log.read_text()[-3000:]
+    assert "continuing after epoch 2 of 2" in log.read_text()
+    assert (clone.path / "dvc.lock").read_text() == (reproduced.path / "dvc.lock").read_text()
+
+
 @pytest.mark.slow
 def test_a_trainer_whose_dvc_died_is_waited_for(small, tmp_path):
     clone, log = fresh(small, tmp_path / "orphan", epochs=12), tmp_path / "log"

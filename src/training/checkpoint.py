@@ -99,7 +99,7 @@ class Checkpoints:
 
     def _say_how_many_others(self) -> None:
         """Runs that were stopped can go on for as long as their checkpoints are there; only the user deletes them."""
-        others = {path.parent for path in self.folder.parent.glob("*/[0-9]*")} - {self.folder}
+        others = [path for path in self.folder.parent.iterdir() if path.is_dir() and path != self.folder]
         if len(others) >= MANY:
             print(
                 f"{self.folder.parent} holds checkpoints of {len(others)} other experiments, each to go on with; "

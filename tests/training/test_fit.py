@@ -1,9 +1,14 @@
 """Stopping and going on gives the bits of a run that was never stopped."""
 
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from src import params
+from src.errors import UserError
 from src.training import batches, fit
 from src.training.checkpoint import Checkpoints
 
@@ -97,6 +102,52 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
 def test_checkpoints_are_bounded_in_number(small_params, arrays, repository):
     train(small_params, arrays, "c")
     assert sorted(path.name for path in (repository / "c").iterdir()) == ["000003", "000004"]
+
+
+def test_a_checkpoint_of_another_experiment_is_not_used(small_params, arrays, repository, undisturbed, capsys):
+    with pytest.raises(Stopped):
+        train(small_params.model_copy(update={"seed": 2}), arrays, "another", stop_after=3)
+    shutil.copytree(repository / "another", repository / "c")
+    _, history, seen = train(small_params, arrays, "c")
+    assert "belongs to another experiment" in capsys.readouterr().out
+    assert seen == [1, 2, 3, 4]
+    assert history == undisturbed[1]
+
+
+def test_training_that_diverges_stops_and_keeps_the_last_good_epoch(small_params, arrays, repository):
+    def chosen(rate):  # a schedule, since a constant rate comes back with the checkpoint
+        return small_params.model_copy(update={"train": params.Train(learning_rate=rate, schedule="one_cycle")})
+
+    with pytest.raises(Stopped):
+        train(chosen(0.001), arrays, "c", stop_after=2)
+    for _ in range(2):  # also when it is tried again
+        with pytest.raises(UserError, match=r"diverged: .* in epoch 3; the checkpoint of epoch 2 is kept.*1e\+30"):
+            train(chosen(1e30), arrays, "c")
+    assert max((repository / "c").iterdir()).name == "000002"
+    assert train(chosen(0.001), arrays, "c")[2] == [2, 3, 4]
+
+
+def test_every_stopped_run_can_go_on_however_many_there_are(small_params, arrays, repository, capsys):
+    (repository / "0").mkdir(parents=True)
+    for number in range(16):
+        checkpoints = Checkpoints(str(number))
+        with checkpoints.alone():
+            checkpoints.save(fit.compiled(small_params, 60), [dict.fromkeys(fit.CURVES, 0.5)])
+    assert len(list(repository.glob("*/000001"))) == 16
+    assert "holds checkpoints of 15 other experiments" in capsys.readouterr().out
+
+
+def test_runs_that_end_beside_each_other_do_not_disturb_each_other(repository):
+    """Each removes its checkpoints, while others look at them all."""
+    code = (
+        "import sys; from src.training.checkpoint import Checkpoints\n"
+        "for number in range(300):\n"
+        "    one = Checkpoints(f'{sys.argv[1]}-{number}')\n"
+        "    with one.alone(): (one.folder / '000001').touch()\n"
+        "    one.remove()"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(n)], stdout=subprocess.DEVNULL) for n in range(3)]
+    assert [process.wait() for process in started] == [0, 0, 0]
 
 
 def test_another_seed_trains_differently(small_params, arrays, undisturbed):
