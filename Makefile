@@ -6,11 +6,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
 
-test: .venv/complete        # what CI runs
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+TESTS = pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: .venv/complete        # minutes
+	$(TESTS) -m "not slow and not real"
 
-test-all: .venv/complete    # and the longer proofs
-	pytest
+test-all: .venv/complete    # the longer proofs: kills, whole grids, other CPUs
+	$(TESTS) -m slow
 
 verify: .venv/complete      # train the committed experiment again, in a clean copy, and compare every byte
 	python -m src.verify
@@ -28,7 +29,8 @@ bench: .venv/complete       # measure against the report's own pipeline, write b
 lint: .venv/complete
 	ruff check . && ruff format --check .
 
-.venv/complete: requirements.txt
+.venv/complete: requirements.txt tools/dvc.py
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -r requirements.txt
+	{ echo "#!$(CURDIR)/.venv/bin/python"; cat tools/dvc.py; } > .venv/bin/dvc
 	touch $@

@@ -79,10 +79,9 @@ def fresh(original: Clone, path: Path, **params) -> Clone:
     return clone
 
 
-@pytest.fixture(scope="session")
-def small(tmp_path_factory) -> Clone:
-    """The repository as it is in the working tree, with small params, committed, not run yet."""
-    clone = clone_of(HERE, tmp_path_factory.mktemp("small") / "repository")
+def commit_working_tree(path: Path, **params) -> Clone:
+    """A clone of the repository as it is in the working tree, with small params, committed, not run yet."""
+    clone = clone_of(HERE, path)
     listed = subprocess.run(
         ["git", "ls-files", "-coz", "--exclude-standard"], cwd=HERE, capture_output=True, text=True, check=True
     ).stdout
@@ -93,9 +92,14 @@ def small(tmp_path_factory) -> Clone:
             shutil.copy2(HERE / name, target)
         else:
             target.unlink(missing_ok=True)
-    clone.set_params(SMALL)
+    clone.set_params(SMALL | params)
     clone.commit("small")
     return clone
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Clone:
+    return commit_working_tree(tmp_path_factory.mktemp("small") / "repository")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import os
 import random
-import signal
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -10,20 +10,9 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from tests import kills
 from tests.conftest import Clone, environment, found, fresh
-
-
-def start(clone: Clone, log: Path) -> subprocess.Popen:
-    """`dvc repro` in a process group of its own."""
-    with log.open("a") as file:
-        return subprocess.Popen(
-            ["dvc", "repro"], cwd=clone.path, env=environment(), stdout=file, stderr=file, start_new_session=True
-        )
-
-
-def kill(process: subprocess.Popen) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+from tests.kills import kill, start
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float = 240):
@@ -106,12 +95,20 @@ def test_a_trainer_whose_dvc_died_is_waited_for(small, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("data", "epoch"), [("rendered", 0.5), ("fer2013.zip", 8)])
-def test_twenty_kills_in_one_run_of_ten_epochs(data, epoch, small, tmp_path):
-    """`epoch`: about how many seconds one takes, so that a kill can come at any moment of it."""
-    params = {"epochs": 10, "rendered.scale": 0.1, "model.dense_units": 512}
-    if data != "rendered":
-        params |= {"source": "local", "local_path": str(found(data))}
+def test_ten_kills_in_all_stages_end_with_the_bytes_of_an_undisturbed_run(small, tmp_path):
+    """`python -m tests.kills` does the same for as many as one likes."""
+    undisturbed = fresh(small, tmp_path / "undisturbed", epochs=6)
+    seconds = kills.durations(undisturbed, tmp_path / "log")
+    clone = fresh(small, tmp_path / "killed", epochs=6)
+    outcome = kills.killed(clone, tmp_path / "killed.log", seconds, random.Random(11))
+    assert outcome.wrong == ""
+    assert len(outcome.kills) >= 6
+    assert kills.difference(clone, undisturbed, 6) == ""
+
+
+@pytest.mark.real
+def test_twenty_kills_in_one_run_of_ten_epochs_on_real_faces(small, tmp_path):
+    params = {"epochs": 10, "model.dense_units": 512, "source": "local", "local_path": str(found("fer2013.zip"))}
     undisturbed = fresh(small, tmp_path / "undisturbed", **params)
     undisturbed.run("dvc", "repro")
     clone, log = fresh(small, tmp_path / "killed", **params), tmp_path / "log"
@@ -121,11 +118,27 @@ def test_twenty_kills_in_one_run_of_ten_epochs(data, epoch, small, tmp_path):
         trains = number % 3 == 2  # then somewhere after the next epoch; otherwise at any time up to training
         if trains:
             assert wait_for(lambda before=before: checkpoints(clone) not in ([], before), process)
-        time.sleep(moments.uniform(0, epoch if trains else 12))
+        time.sleep(moments.uniform(0, 8 if trains else 12))
         assert process.poll() is None, "it was complete before it was killed often enough"
         kill(process)
     assert start(clone, log).wait() == 0, log.read_text()[-3000:]
     assert log.read_text().count("continuing after epoch") >= 5
-    lock = (clone.path / "dvc.lock").read_text()
-    assert lock == (undisturbed.path / "dvc.lock").read_text()
-    print(lock)  # its hashes, with pytest -s
+    assert (clone.path / "dvc.lock").read_text() == (undisturbed.path / "dvc.lock").read_text()
+
+
+def sizes_seen(path: Path, clone: Clone, *command: str) -> set[int]:
+    """The sizes that a file has while a command runs."""
+    process = subprocess.Popen(command, cwd=clone.path, env=environment(), stdout=subprocess.DEVNULL)
+    seen = set()
+    while process.poll() is None:
+        seen.add(path.stat().st_size)
+    assert process.returncode == 0
+    return seen
+
+
+def test_dvc_never_has_a_half_written_lock_file(reproduced, tmp_path):
+    """The `dvc` of this environment; that of the package alone is the negative control."""
+    shutil.copytree(reproduced.path, tmp_path / "copy", symlinks=True)
+    clone, lock = Clone(tmp_path / "copy"), tmp_path / "copy/dvc.lock"
+    assert sizes_seen(lock, clone, "dvc", "commit", "--force") == {lock.stat().st_size}
+    assert 0 in sizes_seen(lock, clone, "python", "-m", "dvc", "commit", "--force")
