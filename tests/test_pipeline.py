@@ -75,6 +75,23 @@ def test_an_invalid_param_stops_the_experiment_with_its_name(reproduced):
     reproduced.run("dvc", "checkout", "-q")
 
 
+@pytest.mark.parametrize("value", ["../../../outside", "/tmp/outside", "ai/../..", ""])
+def test_no_param_can_name_a_path_that_dvc_would_delete(reproduced, tmp_path, value):
+    """DVC removes a stage's outputs before any code of ours can look at the params."""
+    clone = clone_of(reproduced.path, tmp_path / "a/b/c/clone")
+    outside = tmp_path / "a/b/outside"
+    (outside / "images").mkdir(parents=True)
+    clone.set_params({"dataset": value})
+    failed = clone.run("dvc", "repro", "-s", "download", ok=False)
+    assert f"dataset = {value!r} is not allowed" in failed.stderr
+    shutil.copytree(reproduced.path / "data", clone.path / "data", dirs_exist_ok=True)
+    failed = clone.run("dvc", "repro", "-s", "preprocess", ok=False)
+    assert f"dataset = {value!r} is not allowed" in failed.stderr
+    assert (outside / "images").is_dir()
+    assert {path.name for path in clone.path.parent.iterdir()} == {"clone"}
+    assert not [line for line in (clone.path / "dvc.yaml").read_text().splitlines() if "${" in line]
+
+
 def test_a_dead_tracking_server_stops_before_training(reproduced, tmp_path):
     clone = clone_of(reproduced.path, tmp_path / "clone")
     clone.run("dvc", "cache", "dir", "--local", str(reproduced.path / ".dvc/cache"))
