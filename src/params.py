@@ -1,25 +1,83 @@
 """params.yaml as typed, frozen, validated objects; nothing else reads that file."""
 
 import json
+import re
+import unicodedata
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from src.errors import UserError
+from src import plain_yaml
+from src.errors import UserError, printable
+from src.sources.labels import canonical
 
-PositiveInt = Annotated[int, Field(ge=1)]
+# Columns that tables have beside those of the labels: data/predictions.csv, metrics/confusion.csv, `predict --csv`.
+COLUMNS = {
+    *("member", "actual", "predicted", "temperature", "source"),
+    *("photo", "face", "left", "top", "right", "bottom", "roll", "label", "probability", "error"),
+}
+MOST_IMAGES = 10_000_000  # of a dataset
+
+
+def _label(value: str) -> str:
+    # What MLflow takes as part of a name (mlflow.utils.validation), less what a folder could not be called.
+    if not re.fullmatch(r"\w([\w .-]{0,58}\w)?", value):
+        raise ValueError(
+            "a label holds letters (accents composed), digits, '_' and, inside it, blanks, '.' and '-', at most 60 in "
+            "all; where a folder is called otherwise, layout.labels maps its name onto a label"
+        )
+    if canonical(value) in COLUMNS:
+        raise ValueError("tables have a column of that name beside those of the labels")
+    return value
+
+
+def _apart(labels: Iterable[str]) -> Iterable[str]:
+    seen: dict[str, str] = {}
+    for label in labels:
+        if (other := seen.setdefault(canonical(label), label)) != label:
+            raise ValueError(f"{other!r} and {label!r} are two spellings of one label")
+    return labels
+
+
+def _countable(labels: dict[str, int]) -> dict[str, int]:
+    if sum(labels.values()) > MOST_IMAGES:
+        raise ValueError(f"these are {sum(labels.values())} images, and {MOST_IMAGES} is the most")
+    return labels
+
+
+def _printed(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", value):
+        raise ValueError("it holds a control character")
+    return value
+
+
+def _folder(value: str) -> str:
+    """`./images//train/` -> `images/train`."""
+    parts = [part for part in unicodedata.normalize("NFC", value).split("/") if part not in ("", ".")]
+    if value.startswith("/") or "\\" in value or not parts or any(part.startswith(".") for part in parts):
+        raise ValueError("it must be a relative path with slashes, no part of which starts with a dot: images/train")
+    return "/".join(parts)
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*(/versions/[1-9][0-9]*)?$")]
-# Relative, with slashes; no part is empty or starts with a dot.
-Folder = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*(/[^./\\][^/\\]*)*$")]
-
-
+Printed = Annotated[str, Field(max_length=4096), AfterValidator(_printed)]
+Folder = Annotated[Printed, AfterValidator(_folder)]
+FolderName = Annotated[Printed, Field(pattern="^[^/]+$")]
+Label = Annotated[str, AfterValidator(_label)]
+LabelCount = Field(min_length=2, max_length=255)  # a position is one byte in data/arrays
+Apart = AfterValidator(_apart)
+LabelNames = Annotated[tuple[Label, ...], LabelCount, Apart]
+Name = Literal["ai", "ai_half", "ai2"]
+Source = Literal["rendered", "local", "kaggle"]
+ConvLayers = Annotated[int, Field(ge=1, le=4)]
+InputSize = Annotated[int, Field(ge=8, le=1024)]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
-
 Align = Literal["none", "eyes"]
+Precision = Literal["float32", "mixed_bfloat16"]
 
 
 class Section(BaseModel):
@@ -28,10 +86,15 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
+Checked = TypeVar("Checked", bound=Section)
+
+
 class Dataset(Section):
     native_size: Annotated[int, Field(ge=16, le=4096)]
-    input_size: Annotated[int, Field(ge=8, le=1024)]
-    labels: Annotated[dict[str, PositiveInt], Field(min_length=2, max_length=255)]
+    input_size: InputSize
+    labels: Annotated[
+        dict[Label, Annotated[int, Field(ge=1, le=MOST_IMAGES)]], LabelCount, Apart, AfterValidator(_countable)
+    ]
 
     @property
     def images(self) -> int:
@@ -46,7 +109,7 @@ class Kaggle(Section):
 class Layout(Section):
     train: Folder
     test: Folder
-    labels: dict[str, str]
+    labels: Annotated[dict[FolderName, str], Field(max_length=1000)]
     skip_others: bool
 
     @model_validator(mode="after")
@@ -57,8 +120,8 @@ class Layout(Section):
 
 
 class Limits(Section):
-    member_bytes: PositiveInt
-    total_bytes: PositiveInt
+    member_bytes: Annotated[int, Field(ge=1, le=2**31)]  # read whole
+    total_bytes: Annotated[int, Field(ge=1, le=10**15)]
     image_pixels: Annotated[int, Field(ge=1, le=89_478_485)]  # above that Pillow itself warns of a bomb
 
 
@@ -84,10 +147,10 @@ class Preprocess(Section):
 
 
 class Model(Section):
-    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=4, max_length=4)]
+    filters: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=4, max_length=4)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     dropout_at: Literal["flatten", "dense", "blocks"] = "flatten"
-    dense_units: PositiveInt
+    dense_units: Annotated[int, Field(ge=1, le=65_536)]
 
 
 class Augmentation(Section):
@@ -97,26 +160,26 @@ class Augmentation(Section):
 class Train(Section):
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"] = "constant"
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Precision = "float32"
 
 
 class Evaluate(Section):
-    rotations: tuple[Annotated[int, Field(ge=-180, le=180)], ...] = ()
+    rotations: Annotated[tuple[Annotated[int, Field(ge=-180, le=180)], ...], Field(max_length=361)] = ()
 
 
 class Params(Section):
-    dataset: Literal["ai", "ai_half", "ai2"]
-    source: Literal["rendered", "local", "kaggle"]
-    local_path: str | None
+    dataset: Name
+    source: Source
+    local_path: Printed | None
     local_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
-    epochs: PositiveInt
-    batch_size: PositiveInt
-    conv_layers: Annotated[int, Field(ge=1, le=4)]
+    epochs: Annotated[int, Field(ge=1, le=999_999)]  # a checkpoint is named by six digits
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    conv_layers: ConvLayers
     seed: Seed
-    threads: PositiveInt
+    threads: Annotated[int, Field(ge=1, le=1024)]
     portable: bool
     device: Literal["cpu", "gpu"] = "cpu"
-    datasets: dict[Literal["ai", "ai_half", "ai2"], Dataset]
+    datasets: dict[Name, Dataset]
     kaggle: Kaggle
     layout: Layout
     limits: Limits
@@ -170,11 +233,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
     Raises:
         UserError: for every wrong value a line with the param, the value and what is allowed.
     """
-    try:
-        # YAML 1.2 as DVC writes it, where 1e-05 is a number; a key given twice is an error.
-        return check(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")), path)
-    except (OSError, YAMLError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as params: {error}") from error
+    return check(plain_yaml.read(path), path)
 
 
 def changed(values: dict, changes: dict[str, object]) -> dict:
@@ -188,8 +247,8 @@ def changed(values: dict, changes: dict[str, object]) -> dict:
         *sections, last = name.split(".")
         section = copy
         for part in sections:
-            section = section.get(part, {})
-        if last not in section:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
             raise KeyError(name)
         section[last] = value
     return copy
@@ -197,20 +256,44 @@ def changed(values: dict, changes: dict[str, object]) -> dict:
 
 def check(values: object, path: Path) -> Params:
     """Validates `values`, which were read from `path`; errors as in `load`."""
+    return validated(Params, values, path)
+
+
+def validated(kind: type[Checked], values: object, path: Path) -> Checked:
+    """`values`, which were read from `path`, as a `kind` of section.
+
+    Raises:
+        UserError: for every wrong value a line with its name and what is allowed.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: must hold lines of the form `name: value`")
     try:
-        # JSON, because pydantic's strict mode then takes a list for a tuple.
-        return Params.model_validate_json(json.dumps(values))
+        # JSON, because pydantic's strict mode then takes a list for a tuple; a date becomes text.
+        return kind.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        raise UserError("\n".join(_line(path, e) for e in error.errors())) from error
+        raise UserError("\n".join(f"{path}: {line}" for line in described(error))) from error
 
 
-def _line(path: Path, error: dict) -> str:
-    param = ".".join(str(part) for part in error["loc"])
+def described(error: ValidationError) -> list[str]:
+    """For each wrong value, up to 20, a line: which it is, and what is allowed."""
+    lines = [_line(found) for found in error.errors()]
+    return lines if len(lines) <= 20 else [*lines[:19], f"{len(lines) - 19} values more are not allowed"]
+
+
+def _line(error: dict) -> str:
+    place = [str(part) for part in error["loc"]]
     message = error["msg"].removeprefix("Value error, ")
+    if place[-1:] == ["[key]"]:  # of a dictionary, behind the key itself
+        return f"{_shown('.'.join(place[:-2]))}: {_shown(repr(place[-2]))} is not allowed: {message}"
+    param = _shown(".".join(place))
     if not param:
-        return f"{path}: {message}"
+        return message
     if error["type"] == "missing":
-        return f"{path}: {param} is missing"
+        return f"{param} is missing"
     if error["type"] == "extra_forbidden":
-        return f"{path}: {param} is not a known param; remove it or correct its name"
-    return f"{path}: {param} = {error['input']!r} is not allowed: {message}"
+        return f"{param} is not a known param; remove it or correct its name"
+    return f"{param} = {_shown(repr(error['input']))} is not allowed: {message}"
+
+
+def _shown(text: str) -> str:
+    return printable(text if len(text) <= 200 else f"{text[:200]}…")

@@ -1,4 +1,7 @@
-"""Clean copies of a commit or a DVC experiment, outside the working tree, sharing DVC's cache or not."""
+"""Clean copies of a commit or a DVC experiment, outside the working tree, sharing DVC's cache or not.
+
+The project need not be all of the git repository: it may lie in a folder of it. `repository` is always the project's.
+"""
 
 import os
 import subprocess
@@ -8,8 +11,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from src import pinning
+from src import pinning, plain_yaml
 from src.errors import UserError
+
+# With these a git hook tells git where the repository is. Its commands are to find the one they are called in.
+GIT_HOOK = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
+
+
+class UnknownRevision(UserError):
+    """Git works, but what was asked for is neither one of its revisions nor a DVC experiment."""
 
 
 def call(*command: str, cwd: Path, capture: bool = True, **environment: str) -> str:
@@ -21,13 +31,22 @@ def call(*command: str, cwd: Path, capture: bool = True, **environment: str) -> 
     tools = Path(sys.executable).parent
     path = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
     # Not what a surrounding `dvc exp run` has set: the copy is a repository of its own.
-    ours = {name: value for name, value in pinning.of_caller().items() if not name.startswith("DVC_")}
+    inherited = pinning.of_caller().items()
+    ours = {name: value for name, value in inherited if not name.startswith("DVC_") and name not in GIT_HOOK}
     done = subprocess.run(
-        command, cwd=cwd, env=ours | {"PATH": path} | environment, text=True, capture_output=capture, check=False
+        command,
+        cwd=cwd,
+        env=ours | {"PATH": path} | environment,
+        text=True,
+        errors="surrogateescape",
+        capture_output=capture,
+        check=False,
     )
     if done.returncode:
-        said = f": {(done.stderr or done.stdout).strip()[-2000:]}" if capture else ""
-        raise UserError(f"{' '.join(command)} failed with status {done.returncode}{said}")
+        said = (done.stderr or done.stdout).strip()[-2000:] if capture else ""
+        if command[0] == "git":  # on one line
+            said = " ".join(said.split())
+        raise UserError(f"{' '.join(command)} failed with status {done.returncode}{said and f': {said}'}")
     return done.stdout or ""
 
 
@@ -45,23 +64,64 @@ def resolve(repository: Path, revision: str) -> str:
     """The commit that a git revision or the name of a DVC experiment stands for.
 
     Raises:
-        UserError: neither is called that.
+        UnknownRevision: neither is called that.
+        UserError: both are, and are not the same; or git itself fails.
     """
-    known = experiments(repository).get(revision)
-    return known or call("git", "rev-parse", "--verify", f"{revision}^{{commit}}", cwd=repository).strip()
+    experiment = experiments(repository).get(revision)
+    try:
+        commit = call(
+            *("git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), cwd=repository
+        ).strip()
+    except UserError as error:  # not git's fault, which has just listed the experiments
+        if experiment:
+            return experiment
+        raise UnknownRevision(
+            f"{revision} is neither a DVC experiment nor a git revision{_why_few(repository)}"
+        ) from error
+    if experiment and experiment != commit:
+        raise UserError(
+            f"{revision} is a DVC experiment and a git revision too; say which by its commit: {experiment[:10]} is the "
+            f"experiment, {commit[:10]} the revision"
+        )
+    return commit
+
+
+def is_shallow(repository: Path) -> bool:
+    """Whether the clone has only the newest commits, as CI makes it."""
+    return call("git", "rev-parse", "--is-shallow-repository", cwd=repository).strip() == "true"
+
+
+def _why_few(repository: Path) -> str:
+    if is_shallow(repository):
+        return "; this clone is shallow, more come with: git fetch --unshallow"
+    try:
+        call("git", "rev-parse", "--verify", "--quiet", "HEAD", cwd=repository)
+    except UserError:
+        return "; there is no commit yet"
+    return ""
 
 
 @contextmanager
 def clean_copy(repository: Path, revision: str, share_cache: bool) -> Iterator[Path]:
-    """A clone of `repository` at `revision` in a temporary folder, with DVC's cache shared or empty."""
+    """The project in a clone at `revision` in a temporary folder, with DVC's cache shared or empty.
+
+    Raises:
+        UserError: there is no such revision, or the project is not part of it.
+    """
     commit = resolve(repository, revision)
+    top = call("git", "rev-parse", "--show-toplevel", cwd=repository).removesuffix("\n")
+    inside = call("git", "rev-parse", "--show-prefix", cwd=repository).removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="face-emotions-") as folder:
-        copy = Path(folder) / "repository"
-        call("git", "init", "-q", str(copy), cwd=repository)
-        call("git", "fetch", "-q", str(repository), commit, cwd=copy)
-        call("git", "checkout", "-q", "FETCH_HEAD", cwd=copy)
+        clone = Path(folder) / "repository"
+        call("git", "init", "-q", str(clone), cwd=repository)
+        # One commit deep, as a shallow clone has no more to give. Any commit can be asked for since protocol 2.
+        call("git", "-c", "protocol.version=2", "fetch", "-q", "--depth=1", top, commit, cwd=clone)
+        call("git", "checkout", "-q", "FETCH_HEAD", cwd=clone)
+        copy = clone / inside
+        if not (copy / "dvc.yaml").is_file():
+            raise UserError(f"{revision} has no {inside}dvc.yaml; it is from before this project, or of another")
         if share_cache:
-            cache = call("dvc", "cache", "dir", cwd=repository).strip()
+            cache = call("dvc", "cache", "dir", cwd=repository).removesuffix("\n")
             call("dvc", "cache", "dir", "--local", cache, cwd=copy)
             call("dvc", "checkout", "-q", cwd=copy)
         yield copy
@@ -74,14 +134,26 @@ def get(repository: Path, commit: str, paths: Iterable[Path], folder: Path) -> l
         UserError: that commit has no such output, or neither the cache nor a remote has its content.
     """
     from dvc.api import DVCFileSystem  # takes a second
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
 
-    system = DVCFileSystem(str(repository), rev=commit)
     copies = [folder / path.name for path in paths]
-    for path, copy in zip(paths, copies, strict=True):
-        try:
-            system.get_file(path.as_posix(), str(copy))
-        except FileNotFoundError as error:
-            raise UserError(
-                f"{path} of {commit[:10]} is not to be had: that commit has none, or DVC's cache lacks it (dvc fetch)"
-            ) from error
+    try:
+        # Not DVCFileSystem's own `rev`, which looks for the project at the top of the git repository.
+        with Repo(str(repository)) as project, project.switch(commit):
+            system = DVCFileSystem(project)
+            for path, copy in zip(paths, copies, strict=True):
+                system.get_file(f"/{path.as_posix()}", str(copy))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path} of {commit[:10]} is not to be had: that commit has none, or DVC's cache lacks it (dvc fetch)"
+        ) from error
+    except DvcException as error:
+        raise UserError(f"what DVC holds in {commit[:10]} is not to be had: {error}") from error
     return copies
+
+
+def outputs(lock: str) -> dict[str, str]:
+    """Path -> hash of every output in the text of a dvc.lock."""
+    stages = plain_yaml.parse(lock, "dvc.lock")["stages"].values()
+    return {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}

@@ -12,14 +12,9 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from src import command, environment, params, tracking
+from src.errors import UserError
 from src.files import MODEL, root
-from src.revisions import call, clean_copy
-
-
-def outputs(lock: str) -> dict[str, str]:
-    """Path -> hash of every output in the text of a dvc.lock."""
-    stages = YAML(typ="safe", pure=True).load(lock)["stages"].values()
-    return {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+from src.revisions import call, clean_copy, outputs
 
 
 def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
@@ -29,11 +24,14 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
         UserError: there is no such revision, it has no dvc.lock, or its pipeline fails here.
     """
     with clean_copy(repository, revision, share_cache=False) as copy:
+        for name in ("dvc.lock", "metrics/history.csv"):
+            if not (copy / name).is_file():
+                raise UserError(f"{revision} has no {name}, so nothing to compare with; commit what dvc repro writes")
         committed = outputs((copy / "dvc.lock").read_text(encoding="utf-8"))
         history = (copy / "metrics/history.csv").read_text(encoding="utf-8")
         _adapt(copy / "params.yaml", repository, threads)
-        store = f"sqlite:///{(copy / 'mlflow.db').as_posix()}"
-        call("dvc", "repro", "--force", cwd=copy, capture=False, MLFLOW_TRACKING_URI=store)
+        # Into the copy's own store, not the user's.
+        call("dvc", "repro", "--force", cwd=copy, capture=False, MLFLOW_TRACKING_URI="")
         again = outputs((copy / "dvc.lock").read_text(encoding="utf-8"))
         differing = [path for path in committed if again.get(path) != committed[path]]
         if not differing:
@@ -47,11 +45,12 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
 
 def _adapt(path: Path, repository: Path, threads: int | None) -> None:
     """Lets the copy find local data that stands relative to the repository, and tries other threads if asked."""
+    committed = params.load(path)
     yaml = YAML()
     values = yaml.load(path.read_text(encoding="utf-8"))
-    if values["source"] == "local":
-        values["local_path"] = str((repository / values["local_path"]).resolve())
-    if threads:
+    if committed.source == "local":
+        values["local_path"] = str((repository / committed.local_path).resolve())
+    if threads is not None:
         values["threads"] = threads
     yaml.dump(values, path)
     params.load(path)

@@ -9,27 +9,28 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, ValidationError
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.model_selection import KFold
 
 from src.errors import UserError
 from src.files import digest, write_json
-from src.params import Section
+from src.params import Section, described
 
 NAME = "calibration.json"
 BINS = 15  # as in Guo et al.
 FOLDS = 5
 DIGITS = 4  # of a temperature; more are not known, and would differ between CPUs
 RANGE = (0.05, 20.0)
+LONGEST = 10_000  # bytes of calibration.json, which has 120
 
 
 class Calibration(Section):
     """models/calibration.json: what belongs to a model, and to which."""
 
     model_sha256: str
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: Annotated[float, Field(ge=RANGE[0], le=RANGE[1])]
 
 
 def save(model: Path, temperature: float) -> None:
@@ -46,9 +47,11 @@ def load(model: Path) -> float:
     """
     path = model.with_name(NAME)
     try:
-        content = Calibration.model_validate_json(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = Calibration.model_validate_json(file.read(LONGEST))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read; make it: dvc repro ({error})") from error
+        why = "; ".join(described(error)) if isinstance(error, ValidationError) else error
+        raise UserError(f"{path} cannot be read; make it: dvc repro ({why})") from error
     if content.model_sha256 != digest(model):
         raise UserError(f"{path} belongs to another model than {model}; make it again: dvc repro")
     return content.temperature
@@ -64,7 +67,7 @@ def metrics(
         "temperature": temperature,
         "error_before": error(correct, probabilities.max(axis=1)),
         "error_after": error(correct, after.max(axis=1)),
-        "loss_after": -float(np.log(after[np.arange(len(actual)), actual]).mean()),
+        "loss_after": _loss(actual, after),
     }
     # NumPy's logarithm differs between CPUs in the last digits.
     return {name: round(value, 6) for name, value in values.items()}
@@ -79,17 +82,24 @@ def tempered(probabilities: np.ndarray, temperature: float | np.ndarray) -> np.n
 
 def fit(actual: np.ndarray, probabilities: np.ndarray) -> float:
     """The temperature that makes the labels `actual` (n,) likeliest under `probabilities` (n, labels)."""
-    rows = np.arange(len(actual))
 
     def loss(logarithm: float) -> float:
-        return -float(np.log(tempered(probabilities, np.exp(logarithm))[rows, actual]).mean())
+        return _loss(actual, tempered(probabilities, np.exp(logarithm)))
 
     found = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded")
     return round(float(np.exp(found.x)), DIGITS)
 
 
+def _loss(actual: np.ndarray, probabilities: np.ndarray) -> float:
+    """Cross-entropy of the labels `actual` (n,); one that has no probability at all costs 708, not infinity."""
+    given = probabilities[np.arange(len(actual)), actual]
+    return -float(np.log(np.maximum(given, np.finfo(np.float64).tiny)).mean())
+
+
 def cross_fitted(actual: np.ndarray, probabilities: np.ndarray, seed: int) -> np.ndarray:
-    """A temperature per row (n,), fitted on the other folds, never on the row itself."""
+    """A temperature per row (n,), fitted on the other folds, never on the row itself; 1 where there is no other."""
+    if len(actual) < 2:
+        return np.ones(len(actual))
     temperatures = np.empty(len(actual))
     folds = KFold(min(FOLDS, len(actual)), shuffle=True, random_state=seed)
     for rest, held_out in folds.split(probabilities):

@@ -6,17 +6,17 @@ a cell finished: it holds the cell's curves and a hash of every param it ran wit
 
 import hashlib
 import json
+import math
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
-from ruamel.yaml import YAML, YAMLError
 
-from src import params
+from src import params, plain_yaml
 from src.errors import UserError
 from src.files import root
-from src.params import Params
+from src.params import Params, Section
 
 CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with spaces between, one per epoch
 COLUMNS = [
@@ -26,6 +26,7 @@ COLUMNS = [
 ]
 # Every cell's name and row has the first three; where the data lie is no property of an experiment.
 UNNAMED = ("dataset", "conv_layers", "seed", "source", "local_path")
+MOST_CELLS = 10_000  # a few lists too many in one entry would make millions
 
 
 class Cell(NamedTuple):
@@ -44,9 +45,17 @@ class Cell(NamedTuple):
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
+class Content(Section):
+    """What grid.yaml holds."""
+
+    data: str  # what the faces are, for every title
+    params: dict[str, Any]  # of every cell
+    cells: list[dict[str, Any]]  # each is the product of its lists
+
+
 class Grid(NamedTuple):
     folder: Path
-    data: str  # what the faces are, for every title
+    data: str
     cells: list[Cell]
 
     @property
@@ -83,26 +92,23 @@ def read(folder: Path) -> Grid:
         UserError: there is no such file, it is no grid, or a cell's params are not allowed.
     """
     path = folder / "grid.yaml"
-    try:
-        yaml = YAML(typ="safe", pure=True)
-        content = yaml.load(path.read_text(encoding="utf-8"))
-        defaults = yaml.load((root() / "params.yaml").read_text(encoding="utf-8"))
-        common, data, entries = content["params"], content["data"], content["cells"]
-        cells = [(common, chosen) for entry in entries for chosen in _product(entry)]
-    except (OSError, YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: cannot be read as a grid with data, params and cells: {error!r}") from error
+    content = params.validated(Content, plain_yaml.read(path), path)
+    defaults = plain_yaml.read(root() / "params.yaml")
+    lists = [{name: _list(value) for name, value in entry.items()} for entry in content.cells]
+    count = sum(math.prod(map(len, entry.values())) for entry in lists)
+    if count > MOST_CELLS:
+        raise UserError(f"{path}: {count} cells, and {MOST_CELLS} is the most that one grid may have")
     named = {}
-    for common, chosen in cells:
-        checked = _params(path, defaults, common | chosen)
+    for chosen in (dict(zip(entry, values, strict=True)) for entry in lists for values in product(*entry.values())):
+        checked = _params(path, defaults, content.params | chosen)
         varied = {param: value for param, value in chosen.items() if param not in UNNAMED}
         name = _name(folder.name, checked, varied)
-        named.setdefault(name, Cell(name, varied, common | chosen, checked))
-    return Grid(folder, data, list(named.values()))
+        named.setdefault(name, Cell(name, varied, content.params | chosen, checked))
+    return Grid(folder, content.data, list(named.values()))
 
 
-def _product(entry: dict) -> list[dict]:
-    lists = [value if isinstance(value, list) else [value] for value in entry.values()]
-    return [dict(zip(entry, values, strict=True)) for values in product(*lists)]
+def _list(value: object) -> list:
+    return value if isinstance(value, list) else [value]
 
 
 def _params(path: Path, defaults: dict, changes: dict) -> Params:

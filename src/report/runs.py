@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
-from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from src import environment, params, tracking
+from src import environment, params, plain_yaml, tracking
 from src.errors import UserError
-from src.files import root, write_csv
+from src.files import MODEL, root, write_csv
 from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
-from src.revisions import call, experiments
+from src.revisions import call, experiments, is_shallow, outputs, resolve
 
 FILES = (
     "params.yaml",
@@ -32,7 +31,8 @@ def complete(grid: Grid, workers: int) -> None:
     are waited for, a training that was cut off goes on from its checkpoint.
 
     Raises:
-        UserError: an experiment failed (rows of the others are kept), or this command runs already.
+        UserError: an experiment failed (rows of the others are kept), this command runs already, or cells are missing
+            in a shallow clone.
     """
     repository = root()
     try:
@@ -46,6 +46,8 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
     missing = _collect(repository, grid, grid.missing())
     if not missing:
         return
+    if is_shallow(repository):  # it cannot fetch them from the copies in which they ran, and does not say so
+        raise UserError("this clone is shallow, and in such a one DVC loses what its queue ran: git fetch --unshallow")
     _enqueue(repository, missing)
     # Without pipes: the workers go on in the background and would keep them open.
     call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
@@ -62,7 +64,7 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
     states, _ = _status(repository)
-    head = call("git", "rev-parse", "HEAD", cwd=repository).strip()
+    head = resolve(repository, "HEAD")
     ours = f"refs/exps/{head[:2]}/{head[2:]}"  # where DVC keeps the experiments of this commit
     names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", ours, cwd=repository).split()
     for cell in cells:
@@ -138,13 +140,12 @@ def _collect(repository: Path, grid: Grid, cells: list[Cell]) -> list[Cell]:
 
 def _wrote(repository: Path, grid: Grid, cell: Cell, commit: str) -> bool:
     """Writes the cell's row if the experiment of that commit has its params."""
-    texts = {name: call("git", "show", f"{commit}:{name}", cwd=repository) for name in FILES}
-    yaml = YAML(typ="safe", pure=True)
-    found = params.check(yaml.load(texts["params.yaml"]), Path(f"{cell.name}:params.yaml"))
+    texts = {name: call("git", "show", f"{commit}:./{name}", cwd=repository) for name in FILES}
+    place = Path(f"{cell.name}:params.yaml")
+    found = params.check(plain_yaml.parse(texts["params.yaml"], place), place)
     if cell._replace(params=found).digest != cell.digest:
         return False
-    outs = [out for stage in yaml.load(texts["dvc.lock"])["stages"].values() for out in stage["outs"]]
-    (model,) = (out["md5"] for out in outs if out["path"] == "models/model.h5")
+    model = outputs(texts["dvc.lock"])[MODEL.as_posix()]
     row = _row(cell, texts) | {
         "seconds_per_epoch": tracking.seconds_per_epoch(model),
         "environment": environment.described(tracking.environment_of(model)),
