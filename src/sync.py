@@ -44,15 +44,14 @@ def experiments(repository: Path) -> list[tuple[str, str]]:
 def log(repository: Path, commit: str, name: str) -> str:
     """Logs one experiment; returns why it could not, "" if it could."""
     names = {"DVC_EXP_NAME": name} if name else {}
-    logging = False
     try:
         with clean_copy(repository, commit, share_cache=True) as copy:
-            logging = True
             return call(sys.executable, "-c", LOG, cwd=copy, DVC_ROOT=str(repository), **names)
     except UserError as error:
-        return (
-            str(error).replace(LOG, "…") if logging else f"its outputs are not in DVC's cache, see `dvc fetch`: {error}"
-        )
+        reason = str(error).replace(LOG, "…")
+        if not reason.startswith("dvc checkout"):
+            return reason
+        return f"DVC's cache has not all of its outputs; `dvc fetch` gets them if a remote has: {reason}"
 
 
 def main() -> int:
@@ -63,7 +62,7 @@ def main() -> int:
         print(f"{commit[:7]} {name}", flush=True)
         if reason := log(repository, commit, name):
             failed += 1
-            print(f"error: {commit[:7]} {name} is not logged: {' '.join(reason.split())}", file=sys.stderr)
+            print(f"error: {commit[:7]} {name} is not logged: {' '.join(reason.split()).rstrip(':')}", file=sys.stderr)
     if failed:
         print(f"error: {failed} of {len(listed)} experiments are not logged, the others are", file=sys.stderr)
     return 1 if failed else 0
