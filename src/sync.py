@@ -9,14 +9,23 @@ import os
 import sys
 from pathlib import Path
 
-from src import command
+from src import command, tracking
+from src.errors import UserError
 from src.files import root
 from src.revisions import call, clean_copy
 
-LOG = (
-    "from src import experiment, params, tracking; p = params.load()\n"
-    "with tracking.open_run(p, experiment.key(p)) as run: run.log_outputs('plot')"
-)
+# Prints nothing but why it was not logged. The code of an early commit may raise anything.
+LOG = """
+import contextlib, sys
+try:
+    with contextlib.redirect_stdout(sys.stderr):
+        from src import experiment, params, tracking
+        p = params.load()
+        with tracking.open_run(p, experiment.key(p)) as run:
+            run.log_outputs('plot')
+except Exception as error:
+    print(str(error) or type(error).__name__)
+"""
 
 
 def experiments(repository: Path) -> list[tuple[str, str]]:
@@ -32,13 +41,31 @@ def experiments(repository: Path) -> list[tuple[str, str]]:
     return listed
 
 
-def main() -> None:
-    repository = root()
-    for commit, name in experiments(repository):
-        print(f"{commit[:7]} {name}", flush=True)
-        names = {"DVC_EXP_NAME": name} if name else {}
+def log(repository: Path, commit: str, name: str) -> str:
+    """Logs one experiment; returns why it could not, "" if it could."""
+    names = {"DVC_EXP_NAME": name} if name else {}
+    try:
         with clean_copy(repository, commit, share_cache=True) as copy:
-            call(sys.executable, "-c", LOG, cwd=copy, DVC_ROOT=str(repository), **names)
+            return call(sys.executable, "-c", LOG, cwd=copy, DVC_ROOT=str(repository), **names)
+    except UserError as error:
+        reason = str(error).replace(LOG, "…")
+        if not reason.startswith("dvc checkout"):
+            return reason
+        return f"DVC's cache has not all of its outputs; `dvc fetch` gets them if a remote has: {reason}"
+
+
+def main() -> int:
+    repository = root()
+    tracking.prepare()  # a store that cannot be used is said once, and made by this code
+    listed, failed = experiments(repository), 0
+    for commit, name in listed:
+        print(f"{commit[:7]} {name}", flush=True)
+        if reason := log(repository, commit, name):
+            failed += 1
+            print(f"error: {commit[:7]} {name} is not logged: {' '.join(reason.split()).rstrip(':')}", file=sys.stderr)
+    if failed:
+        print(f"error: {failed} of {len(listed)} experiments are not logged, the others are", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import time
 import mlflow
 import pytest
 
-from tests.conftest import clone_of, environment
+from tests.conftest import Clone, clone_of, environment
+from tests.tracking.conftest import OPENING, Door, serving
 
 
 def metric(clone, name):
@@ -100,6 +101,50 @@ def test_a_dead_tracking_server_stops_before_training(reproduced, tmp_path):
     assert failed.returncode != 0
     assert "MLFLOW_TRACKING_URI: cannot use the MLflow store at http://127.0.0.1:9" in failed.stderr
     assert not (clone.path / "models/model.h5").exists()
+
+
+def test_a_server_that_is_gone_after_the_outputs_are_written_fails_no_stage(reproduced):
+    done = reproduced.run("python", "-m", "src.stages.plot", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    (said,) = (line for line in done.stderr.splitlines() if "MLflow" in line)
+    assert "the outputs are complete, but MLflow has not all of them" in said
+    assert "`make mlflow-sync`" in said
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_in_a_training_costs_neither_it_nor_a_byte(reproduced, tmp_path):
+    clone = clone_of(reproduced.path, tmp_path / "clone")
+    clone.run("dvc", "cache", "dir", "--local", str(reproduced.path / ".dvc/cache"))
+    clone.run("dvc", "checkout")
+    with serving(tmp_path) as server, Door.before(server) as door:
+        client = mlflow.MlflowClient(server)
+        client.create_experiment("face-emotions")
+        door.answer, door.after = (500, b"oops"), OPENING + 2  # and the first epoch
+        done = clone.run("python", "-m", "src.stages.train", MLFLOW_TRACKING_URI=door.uri)
+        away, left = (line for line in done.stderr.splitlines() if line.startswith("warning"))
+        assert "MLflow takes nothing more, training goes on" in away
+        assert "MLflow has not all of them" in left
+        assert "Data and pipelines are up to date" in clone.run("dvc", "status").stdout
+        door.answer = None
+        clone.run("python", "-m", "src.stages.plot", MLFLOW_TRACKING_URI=door.uri)
+        (run,) = runs(client)
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2]
+        assert "environment.json" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+
+
+@pytest.mark.slow
+def test_a_project_that_was_moved_predicts_with_the_models_of_its_old_runs(reproduced, client, tmp_path):
+    (run,) = runs(client, conv_layers=3)
+    copy, moved = Clone(tmp_path / "copy"), Clone(tmp_path / "moved")
+    shutil.copytree(reproduced.path, copy.path)
+    copy.run("python", "-m", "src.stages.plot")  # its runs are its own from now on
+    copy.path.rename(moved.path)
+    predict = ("python", "-m", "src.predict", "--cropped", "docs/images/faces_416.png", "--run", run.info.run_id)
+    assert "faces_416.png" in moved.run(*predict).stdout
+    assert not copy.path.exists()
+    load = "import mlflow; model = mlflow.search_logged_models(output_format='list')[0]; "
+    load += "mlflow.tensorflow.load_model(f'models:/{model.model_id}')"
+    moved.run("python", "-c", load, MLFLOW_EXPERIMENT_NAME="face-emotions")
 
 
 def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_repositorys_mlflow(reproduced, client):

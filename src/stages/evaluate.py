@@ -73,8 +73,7 @@ def main(params: Params) -> None:
         np.save(file, shown)
 
     key = experiment.key(params)
-    with tracking.open_run(params, key) as tracked:
-        tracked.log_outputs("evaluate")
+    tracking.log_stage(params, key, "evaluate")
     # Only now: as long as DVC has not taken over what train wrote, a crash may bring train back.
     Checkpoints(key).remove()
 

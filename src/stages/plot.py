@@ -22,8 +22,7 @@ def main(params: Params) -> None:
         for name, figure in _figures(params, rng):
             # No creation software in the file: its version is none of the picture's business.
             figure.savefig(plots / f"{name}.png", dpi=100, metadata={"Software": None})
-    with tracking.open_run(params, experiment.key(params)) as tracked:
-        tracked.log_outputs("plot")
+    tracking.log_stage(params, experiment.key(params), "plot")
 
 
 def _figures(params: Params, rng: np.random.Generator):

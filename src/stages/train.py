@@ -16,7 +16,7 @@ def main(params: Params) -> None:
     key = experiment.key(params)
     checkpoints = Checkpoints(key)
     # The tracking server first: a dead one must not cost a training.
-    with checkpoints.alone(), tracking.open_run(params, key) as tracked:
+    with checkpoints.alone(), tracking.open_stage(params, key) as tracked:
         from src.training import runtime
 
         runtime.configure(params.portable, params.device)

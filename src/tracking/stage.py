@@ -1,0 +1,100 @@
+"""MLflow as a stage sees it: it may go away in the middle, since DVC's outputs are the truth."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tqdm import tqdm
+
+from src.errors import printable
+from src.params import Params
+from src.tracking.run import Run, open_run
+from src.tracking.store import StoreError
+
+SHARE = 10  # what takes nothing is tried again after so many times the seconds that trying took
+
+
+class Stage:
+    """Logs to a run, says once that the store takes nothing more, and goes on."""
+
+    def __init__(self, run: Run):
+        self._run = run
+        self._lost = ""  # why the last thing was not taken
+        self._next = 0.0
+
+    def log_history(self, history: list[dict[str, float]]) -> None:
+        """Logs the curves so far, with the epochs that were not taken before."""
+        self._run.remember(history)
+        started = time.monotonic()
+        if started < self._next:
+            return
+        lost, self._lost = self._lost, ""
+        try:
+            self._run.log_history(history)
+        except StoreError as error:
+            self._lost = str(error)
+            now = time.monotonic()
+            self._next = now + SHARE * (now - started)
+        if self._lost and not lost:
+            _say(f"MLflow takes nothing more, training goes on: {self._lost}")
+        elif lost and not self._lost:
+            _say("MLflow takes runs again, and has every epoch so far")
+
+    def log_outputs(self, stage: str) -> None:
+        self._lost = ""
+        try:
+            self._run.log_outputs(stage)
+        except StoreError as error:
+            self._lost = str(error)
+
+    def finish(self) -> None:
+        if not self._lost:
+            try:
+                self._run.finish()
+            except StoreError as error:
+                self._lost = str(error)
+        else:
+            with suppress(StoreError):
+                self._run.finish("FAILED")
+        if self._lost:
+            _later(self._lost)
+
+
+@contextmanager
+def open_stage(params: Params, key: str) -> Iterator[Stage]:
+    """The experiment's run, for a training: what MLflow does not take is said, and does not end it.
+
+    Raises:
+        StoreError: it takes nothing from the start: a dead server must not cost a training.
+    """
+    run = Run(params, key)
+    stage = Stage(run)
+    try:
+        run.log_environment()
+        yield stage
+    except BaseException:
+        with suppress(StoreError):
+            run.finish("FAILED")
+        raise
+    stage.finish()
+
+
+def log_stage(params: Params, key: str, stage: str) -> None:
+    """Logs what the stages up to `stage` have written; says so if MLflow does not take it."""
+    try:
+        with open_run(params, key) as run:
+            run.log_outputs(stage)
+    except StoreError as error:
+        _later(str(error))
+
+
+def _later(reason: str) -> None:
+    _say(
+        f"the outputs are complete, but MLflow has not all of them: {reason}; "
+        "once it takes runs, `make mlflow-sync` logs every commit and experiment"
+    )
+
+
+def _say(text: str) -> None:
+    tqdm.write(f"warning: {printable(text)}", file=sys.stderr)
