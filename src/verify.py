@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
-from src import command, environment, params, tracking
-from src.errors import UserError
+from src import command, environment, params, pinning, tracking
+from src.errors import UserError, printable
 from src.files import MODEL, root
 from src.revisions import call, clean_copy, outputs
 
@@ -35,6 +35,8 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
         again = outputs((copy / "dvc.lock").read_text(encoding="utf-8"))
         differing = [path for path in committed if again.get(path) != committed[path]]
         if not differing:
+            if ignored := pinning.ignored():
+                print("set outside the repository, without effect:", *_lines(ignored), sep="\n")
             print(f"identical: all {len(committed)} outputs of {revision} came out with the bytes in its dvc.lock")
             return []
         report = [f"different: {path} ({committed[path]} -> {again.get(path)})" for path in differing]
@@ -71,12 +73,15 @@ def _first_difference(before: str, after: str) -> list[str]:
 
 def _side_by_side(then: dict[str, str], now: dict[str, str]) -> list[str]:
     if not then:
-        return ["no run in MLflow knows the environment of the committed result; here:"] + [
-            f"  {name}: {value}" for name, value in now.items() if not name.startswith("package.")
-        ]
+        shown = {name: value for name, value in now.items() if not name.startswith("package.")}
+        return ["no run in MLflow knows the environment of the committed result; here:", *_lines(shown)]
     names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
     lines = [f"  {name}: {then.get(name, '-')} | {now.get(name, '-')}" for name in names]
     return ["environment, committed | here:", *(lines or ["  the same in everything that is recorded"])]
+
+
+def _lines(settings: dict[str, str]) -> list[str]:
+    return [f"  {name}: {printable(value)}" for name, value in settings.items()]
 
 
 def main() -> int:

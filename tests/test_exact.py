@@ -28,7 +28,9 @@ LESSER_CPU = {
 def test_verify_finds_the_same_bytes_elsewhere_under_other_settings_on_one_lesser_core(reproduced, tmp_path):
     """Elsewhere: in a temporary folder, with an empty cache."""
     settings = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "USER": "somebody", "HOME": str(tmp_path), **LESSER_CPU}
+    settings["KERAS_BACKEND"] = "jax"
     done = reproduced.run("taskset", "-c", "0", "python", "-m", "src.verify", **settings)
+    assert "set outside the repository, without effect:\n  KERAS_BACKEND: jax\n" in done.stdout
     assert done.stdout.endswith("identical: all 14 outputs of HEAD came out with the bytes in its dvc.lock\n")
 
 
