@@ -34,7 +34,7 @@ def measure(folder: Path) -> pd.DataFrame:
     paths = sorted(map(str, (folder / "images/test").rglob("PrivateTest*")))
     paths = paths or sorted(str(path) for path in (folder / "images/test").rglob("*.*"))
     actual = [Path(path).parent.name for path in paths]
-    ours = Predictor(folder / "models/model.h5", limit=2**20)
+    ours = Predictor(folder / "models/model.h5")
     peer = _peer(folder)
 
     sides: dict[str, Callable[[], list[str]]] = {

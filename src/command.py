@@ -1,5 +1,6 @@
 """The one way into every command and stage: what ends it, ends it with one line and a status that is true."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +17,10 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     and status 1; a reader that has seen enough (`| head -1`), silently; Ctrl-C with 130, as shells have it. Whatever
     else is raised is a fault of ours and keeps its traceback.
     """
+    if sys.stdout is None:  # `>&-`
+        sys.exit("error: standard output is closed")
+    how = {name: getattr(sys.stdout, name) for name in ("encoding", "errors", "line_buffering", "write_through")}
+    sys.stdout = _Output(sys.stdout.buffer, **how)
     try:
         pinning.check()
         status = main() or 0
@@ -25,12 +30,33 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt:
         _end("interrupted", 130)
     except OSError as error:
-        if (failed := _flush_fails()) is not None:
-            _end("" if isinstance(failed, BrokenPipeError) else f"error: standard output: {failed.strerror}")
+        if error is sys.stdout.failed:
+            _flush_fails()
+            _end("" if isinstance(error, BrokenPipeError) else f"error: standard output: {error.strerror}")
         if error.filename is None:
             raise
         _end(f"error: {os.fsdecode(error.filename)}: {error.strerror}")
     sys.exit(status)
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output that remembers why it takes nothing more, if it does not."""
+
+    failed: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self.failed = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self.failed = error
+            raise
 
 
 def _flush_fails() -> OSError | None:

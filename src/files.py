@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         UserError: `path` cannot be written: a full disk, a folder that is read-only or somebody else's.
     """
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)
@@ -52,6 +52,27 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # what kept it from being written may keep it from being removed
             _remove(temporary)
+
+
+def check_writable(path: Path) -> None:
+    """Finds out before the work whether a file could be written at `path` after it.
+
+    Raises:
+        UserError: it could not.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no file that could be replaced; name another")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        trial = folder / _temporary(path).name
+        trial.touch()
+        _remove(trial)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.part{path.suffix}")
 
 
 def _remove(path: Path) -> None:

@@ -10,22 +10,32 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
+import h5py
 import numpy as np
 from tqdm import tqdm
 
-from src import command, params, revisions
-from src.errors import UserError
-from src.files import MODEL, replacing, root
+from src import command, revisions
+from src.errors import UserError, printable
+from src.faces import photos
+from src.files import MODEL, check_writable, replacing, root
 from src.model import calibration
 
-if TYPE_CHECKING:  # imports TensorFlow, which is set up first
-    from src.faces.photos import Found
+if TYPE_CHECKING:  # they import TensorFlow, which takes seconds
+    import keras
 
-DRAWN = 12  # faces in a figure
+    from src.faces.alignment import Straightener
+    from src.faces.detection import Detector
+    from src.model.saved import Known
+
+DRAWN = 12  # faces in a figure, and
+PICTURE = 2**20  # about so many pixels of a photo in it
 
 
 class Row(NamedTuple):
@@ -43,13 +53,19 @@ class Row(NamedTuple):
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    chosen = params.load(root() / "params.yaml")
-    with TemporaryDirectory() as folder:
-        path = _model_of(options.run, Path(folder)) if options.run else root() / MODEL
-        predictor = Predictor(path, chosen.limits.image_pixels)
-    from src.faces.photos import named
+    if options.figure:
+        check_writable(options.figure)
+    sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every name
+    paths = photos.named(options.photos, sys.stdin and sys.stdin.buffer)
+    for path in paths:
+        if why := photos.problem(path):
+            print(printable(f"{path}: {why}"), file=sys.stderr)
+    with TemporaryDirectory() if options.run else nullcontext() as folder:
+        predictor = Predictor(_model_of(options.run, Path(folder)) if options.run else root() / MODEL)
+        return _predict(predictor, paths, options)
 
-    paths = named(options.photos, sys.stdin)
+
+def _predict(predictor: "Predictor", paths: list[str], options: argparse.Namespace) -> int:
     drawn: list[tuple[Row, np.ndarray]] = []
     unreadable = 0
 
@@ -61,8 +77,10 @@ def main(arguments: list[str]) -> int:
                 drawn.append((row, found.pixels))
             yield row
 
+    answers = rows()
+    first = list(islice(answers, 1))  # what is wrong with the model shall stand alone, not below a header
     write = _json if options.json else _csv if options.csv else _table
-    write(rows(), predictor.labels, sys.stdout)
+    write(chain(first, answers), predictor.labels, sys.stdout)
     if options.figure:
         _figure(drawn, options.figure)
     if unreadable:
@@ -71,45 +89,55 @@ def main(arguments: list[str]) -> int:
 
 
 class Predictor:
-    """A trained model, with all that it takes to show it photos.
+    """A trained model, with all that it takes to show it photos. TensorFlow waits for the first that can be read.
 
     Args:
         path: of model.h5, with calibration.json beside it.
-        limit: pixels of a photo.
 
     Raises:
         UserError: one of the two files is not what the stages wrote, or they do not belong together.
     """
 
-    def __init__(self, path: Path, limit: int):
+    def __init__(self, path: Path):
         self._temperature = calibration.load(path)
+        self._path = path
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Read past `saved`, which imports TensorFlow; but that says what is wrong with a file."""
+        with suppress(OSError, KeyError, TypeError, ValueError), h5py.File(self._path) as file:
+            return tuple(map(str, json.loads(file.attrs["face_emotions"])["labels"]))
+        return self._loaded[1].labels
+
+    @cached_property
+    def _loaded(self) -> "tuple[keras.Model, Known]":
         from src.training import runtime
 
         runtime.configure(portable=True)
         from src.model import saved
 
-        self._model, self._known = saved.load(path)
-        self._limit = limit
+        return saved.load(self._path)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self._known.labels
+    @cached_property
+    def _detector(self) -> "Detector":
+        from src.faces.detection import Detector
+
+        return Detector()
+
+    @cached_property
+    def _straightener(self) -> "Straightener | None":
+        from src.faces.alignment import Straightener
+
+        known = self._loaded[1]
+        return Straightener(known.input_size) if known.align == "eyes" else None
 
     @property
     def parameters(self) -> int:
-        return self._model.count_params()
+        return self._loaded[0].count_params()
 
-    def rows(self, paths: list[str], cropped: bool) -> "Iterator[tuple[Found, Row]]":
+    def rows(self, paths: list[str], cropped: bool) -> Iterator[tuple[photos.Found, Row]]:
         """What is found in the photos, in their order, and what the network says to it."""
-        from src.faces import photos
-        from src.faces.alignment import Straightener
-        from src.faces.detection import Detector
-
-        if cropped:
-            straighten = Straightener(self._known.input_size) if self._known.align == "eyes" else None
-            batches = photos.cropped(paths, self._known, self._limit, straighten)
-        else:
-            batches = photos.detected(paths, self._known, self._limit, Detector())
+        batches = (self._faces(batch, cropped) for batch in photos.batches(paths))
         with tqdm(total=len(paths), unit="photo", disable=None) as progress:
             for batch in ahead(batches):
                 faces = [found.pixels for found in batch if found.pixels is not None]
@@ -118,8 +146,16 @@ class Predictor:
                     yield found, _row(found, self.labels, None if found.pixels is None else next(answers))
                 progress.update(len({found.photo for found in batch}))
 
+    def _faces(self, batch: list[photos.Photo | photos.Found], cropped: bool) -> list[photos.Found]:
+        if not any(isinstance(photo, photos.Photo) for photo in batch):
+            return batch
+        known = self._loaded[1]
+        if cropped:
+            return photos.cropped(batch, known, self._straightener)
+        return photos.detected(batch, known, self._detector)
+
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
-        scored = self._model.predict_on_batch(images[..., None].astype(np.float32) / 255)
+        scored = self._loaded[0].predict_on_batch(images[..., None].astype(np.float32) / 255)
         return calibration.tempered(scored, self._temperature)
 
 
@@ -134,7 +170,7 @@ def _model_of(run: str, folder: Path) -> Path:
     return revisions.get(root(), commit, (MODEL, MODEL.with_name(calibration.NAME)), folder)[0]
 
 
-def _row(found: "Found", labels: tuple[str, ...], answer: np.ndarray | None) -> Row:
+def _row(found: photos.Found, labels: tuple[str, ...], answer: np.ndarray | None) -> Row:
     place = (found.photo, found.number, found.box, None if found.roll is None else round(found.roll, 1))
     if answer is None:
         return Row(*place, None, None, None, found.error)
@@ -156,43 +192,52 @@ def ahead(batches: Iterable[list]) -> Iterator[list]:
 def _table(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
     widths = [max(6, len(label)) for label in labels]
     names = "  ".join(f"{label:>{width}}" for label, width in zip(labels, widths, strict=True))
-    print(f"{'photo':<40}  face  {'emotion':<10}  {names}", file=out)
+    print(printable(f"{'photo':<40}  face  {'emotion':<10}  {names}"), file=out)
     for row in rows:
-        start = f"{row.photo:<40}  {row.face or '':>4}  "
+        start = f"{printable(row.photo):<40}  {row.face or '':>4}  "
         if row.error:
-            print(f"{start}{row.error}", file=out)
+            print(f"{start}{printable(row.error)}", file=out)
             continue
         values = "  ".join(f"{v:>{w}.1%}" for v, w in zip(row.probabilities.values(), widths, strict=True))
-        print(f"{start}{row.label:<10}  {values}", file=out)
+        print(f"{start}{printable(row.label):<10}  {values}", file=out)
 
 
 def _json(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
     separator = "[\n"
     for row in rows:
-        print(separator + json.dumps(row._asdict(), ensure_ascii=False), end="", file=out)
+        print(separator + _visible(json.dumps(row._asdict(), ensure_ascii=False), out.encoding), end="", file=out)
         separator = ",\n"
     print("\n]" if separator == ",\n" else "[]", file=out)
+
+
+def _visible(text: str, encoding: str) -> str:
+    """JSON with what a terminal would obey or cannot show as JSON's own escapes, which read back as it was."""
+    shown = (one.isprintable() and one.encode(encoding, "ignore") for one in text)
+    return "".join(one if fine else json.dumps(one)[1:-1] for one, fine in zip(text, shown, strict=True))
 
 
 def _csv(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     edges = ("left", "top", "right", "bottom")
-    writer.writerow(["photo", "face", *edges, "roll", "label", "probability", *labels, "error"])
+    names = map(printable, labels)
+    writer.writerow(["photo", "face", *edges, "roll", "label", "probability", *names, "error"])
     for row in rows:
         box, values = row.box or [None] * 4, (row.probabilities or dict.fromkeys(labels)).values()
-        writer.writerow([row.photo, row.face, *box, row.roll, row.label, row.probability, *values, row.error])
+        line = [row.photo, row.face, *box, row.roll, row.label, row.probability, *values, row.error]
+        writer.writerow([printable(cell) if isinstance(cell, str) else cell for cell in line])
 
 
 def _figure(drawn: list[tuple[Row, np.ndarray]], path: Path) -> None:
-    from PIL import Image, ImageOps
-
     from src.figures import faces
 
-    pictures = []
+    pictures, boxes = [], []
     for row, _ in drawn:
-        with Image.open(row.photo) as photo:
-            pictures.append(np.asarray(ImageOps.exif_transpose(photo).convert("RGB")))
-    boxes, probabilities = [row.box for row, _ in drawn], [row.probabilities for row, _ in drawn]
+        photo = photos.read(row.photo, "RGB", PICTURE)
+        if isinstance(photo, photos.Found):
+            raise UserError(f"--figure: {photo.photo} was there before, but now: {photo.error}")
+        pictures.append(photo.pixels)
+        boxes.append(row.box and tuple(edge / photo.divisor for edge in row.box))
+    probabilities = [row.probabilities for row, _ in drawn]
     figure = faces.predictions(pictures, boxes, [pixels for _, pixels in drawn], probabilities)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})

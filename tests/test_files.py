@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from src import files
+from src.errors import UserError
 
 
 def names(folder: Path) -> list[str]:
@@ -99,6 +101,33 @@ def test_what_a_killed_run_left_behind_does_not_get_into_the_result(tmp_path, le
         (temporary / "new.npy").write_text("new")
     assert names(path) == ["new.npy"]
     assert names(tmp_path) == ["arrays"]
+
+
+def test_a_file_that_could_not_be_written_is_found_out_beforehand_and_leaves_no_trace(tmp_path):
+    (tmp_path / "a file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("folder")
+    for place, said in {
+        **{str(tmp_path): "is no file that could be replaced", "/": "is no file", "/dev/null": "is no file"},
+        **{
+            f"{tmp_path}/pipe": "is no file",
+            f"{tmp_path}/link": "is no file",
+            "/dev/full": "is no file",
+            ".": "is no file",
+        },
+        f"{tmp_path}/a file/below.png": "cannot be written: Not a directory",
+        **{f"{tmp_path}/{'x' * length}.png": "cannot be written: File name too long" for length in (250, 300, 5000)},
+        **{f"/proc/{name}": "cannot be written: No such file" for name in ("out.png", "new/out.png")},
+    }.items():
+        with pytest.raises(UserError) as raised:
+            files.check_writable(Path(place))
+        assert str(raised.value).startswith(f"{place} {said}")
+    for place in ("a file", "folder/new.png", "new/folder/new.png"):
+        files.check_writable(tmp_path / place)
+    assert names(tmp_path) == ["a file", "folder", "link", "pipe"]
+    assert (tmp_path / "a file").read_text() == "old"
+    assert names(tmp_path / "folder") == []
 
 
 def test_folders_on_the_way_are_made(tmp_path):

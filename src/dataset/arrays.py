@@ -4,19 +4,20 @@ A folder of arrays holds, per split, `<split>_images.npy` (n, size, size) uint8 
 uint8, the label's position in params.yaml; rows stand in the order of `index.csv`, the manifest rows kept.
 """
 
-import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import cpu_count
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
+from src import images, zips
 from src.dataset import manifest
 from src.errors import UserError
 from src.files import replacing, write_csv
@@ -25,33 +26,6 @@ from src.params import Preprocess
 # Bytes of an image file, on average, below which threads wait for Python's lock more than they decode: 1.6 kB of
 # 48 x 48 pixels took 2.5 times as long on two threads, 12 kB of 200 x 200 0.6 to 0.9 times.
 SMALL = 5000
-
-
-def decode(data: bytes, upright: bool = False, limit: int | None = None) -> np.ndarray:
-    """An image file's bytes -> (height, width) uint8 grey, pixel for pixel what Keras's `load_img` gives.
-
-    So of an animation or several pages the first is taken, transparency is left away, and colours of any kind
-    (palette, CMYK, 16 bits each) become grey by Pillow's `convert`.
-
-    Args:
-        upright: turn it as its EXIF orientation says, which Keras does not.
-        limit: of its pixels; stages need none, because the first one has checked the whole archive.
-
-    Raises:
-        ValueError: the bytes are not a complete image, or one of more pixels than `limit`, or one in grey of more than
-            8 bits. Of that `load_img` makes values up to 65535 where the network expects 255.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if limit and image.width * image.height > limit:
-                raise ValueError(f"{image.width} x {image.height} pixels, limits.image_pixels allows {limit}")
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"mode {image.mode}: more than 8 bits per channel")
-            return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("L"))
-    except UnidentifiedImageError as error:  # its text has the address of an object
-        raise ValueError("not an image, or of an unknown format") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from error
 
 
 def resize(image: np.ndarray, size: int, interpolation: str) -> np.ndarray:
@@ -76,7 +50,8 @@ def write(
         straighten: is given batches of decoded images, before they are resized.
 
     Raises:
-        UserError: images that cannot be decoded, unless `how.skip_unreadable`; a split or label that is then empty.
+        UserError: images that cannot be decoded, unless `how.skip_unreadable`; a split or label that is then empty;
+            a damaged archive; a full disk.
     """
     position = {label: number for number, label in enumerate(labels)}
     unreadable: list[str] = []
@@ -86,20 +61,23 @@ def write(
         kept = []
         for split in (name for name in manifest.SPLITS if name in set(table["split"])):
             rows = table[table["split"] == split]
-            path = temporary / f"{split}_images.npy"
-            images = np.lib.format.open_memmap(path, "w+", np.uint8, (len(rows), size, size))
             good = []
-            for row, member, image in _decoded(archive, rows["member"], shrink, straighten, split):
-                if isinstance(image, ValueError):
-                    unreadable.append(f"{member}: {image}")
-                else:
-                    images[len(good)] = image
-                    good.append(row)
-            images.flush()
-            if len(good) < len(rows):
-                _shorten(path, len(good))
+            # Written, not mapped: on a full disk a write fails, but a store into a mapped file kills the process.
+            with (temporary / f"{split}_images.npy").open("wb") as file:
+                _header(file, (len(rows), size, size))
+                for row, member, image in _decoded(archive, rows["member"], shrink, straighten, split):
+                    if isinstance(image, ValueError):
+                        unreadable.append(f"{member}: {image}")
+                    else:
+                        file.write(image.tobytes())
+                        good.append(row)
+                file.seek(0)
+                _header(file, (len(good), size, size))
             kept.append(rows.iloc[good])
-            np.save(temporary / f"{split}_labels.npy", kept[-1]["label"].map(position).to_numpy(np.uint8))
+            numbers = kept[-1]["label"].map(position).to_numpy(np.uint8)
+            with (temporary / f"{split}_labels.npy").open("wb") as file:
+                _header(file, numbers.shape)
+                file.write(numbers.tobytes())
         if unreadable and not how.skip_unreadable:
             raise UserError(
                 f"{archive}: {len(unreadable)} of {len(table)} images cannot be decoded:\n  "
@@ -117,12 +95,10 @@ def write(
     return len(unreadable)
 
 
-def _shorten(path: Path, rows: int) -> None:
-    whole = np.load(path, mmap_mode="r")
-    with replacing(path) as temporary:
-        short = np.lib.format.open_memmap(temporary, "w+", whole.dtype, (rows, *whole.shape[1:]))
-        short[:] = whole[:rows]
-        short.flush()
+def _header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Writes the header of an .npy file of uint8. NumPy pads it, so that it is as long for any number of rows."""
+    content = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, content)
 
 
 def _decoded(
@@ -132,18 +108,18 @@ def _decoded(
 
     def attempt(data: bytes) -> np.ndarray | ValueError:
         try:
-            return decode(data) if straighten else shrink(decode(data))
+            return images.decode(data) if straighten else shrink(images.decode(data))
         except ValueError as error:
             return error
 
     members = list(members)
     progress = tqdm(total=len(members), desc=f"decode {split}", unit="image", mininterval=1)
-    with zipfile.ZipFile(archive) as opened, ThreadPoolExecutor(cpu_count()) as pool, progress:
+    with zips.opened(archive) as opened, ThreadPoolExecutor(cpu_count()) as pool, progress:
         row = 0
         for batch in _batches(opened, members):
             small = sum(opened.getinfo(member).file_size for member in batch) < SMALL * len(batch)
             spread = map if small else pool.map
-            results = list(spread(attempt, map(opened.read, batch)))
+            results = list(spread(attempt, (zips.read(opened, member) for member in batch)))
             if straighten:
                 faces = iter(straighten([result for result in results if not isinstance(result, ValueError)]))
                 results = [result if isinstance(result, ValueError) else shrink(next(faces)) for result in results]

@@ -1,8 +1,6 @@
 """Which images are the same, or nearly the same."""
 
 import hashlib
-import io
-import zipfile
 from pathlib import Path
 
 import imagehash
@@ -12,6 +10,8 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
+
+from src import images, zips
 
 SIDE = 16  # a perceptual hash of 16 x 16 = 256 bits
 
@@ -24,9 +24,9 @@ def fingerprint(archive: Path) -> tuple[pd.DataFrame, np.ndarray]:
         image that cannot be decoded gets the hash of its bytes, so that it resembles nothing; preprocess names it.
     """
     rows, hashes = [], []
-    with zipfile.ZipFile(archive) as opened:
+    with zips.opened(archive) as opened:
         for member in tqdm(sorted(opened.namelist()), desc="hash", unit="image", mininterval=1):
-            data = opened.read(member)
+            data = zips.read(opened, member)
             digest = hashlib.sha256(data)
             rows.append((member, digest.hexdigest()))
             hashes.append(_perceptual(data) or digest.digest())
@@ -39,9 +39,8 @@ def _perceptual(data: bytes) -> bytes | None:
     Integer arithmetic throughout, unlike hashes that take a cosine transform, so it is the same on every CPU.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.packbits(imagehash.dhash(image, SIDE).hash).tobytes()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return np.packbits(imagehash.dhash(Image.fromarray(images.decode(data)), SIDE).hash).tobytes()
+    except ValueError:
         return None
 
 

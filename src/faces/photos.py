@@ -1,20 +1,41 @@
-"""Photos -> the faces in them, as the network is to see them; batch by batch, in order."""
+"""Photos -> the faces in them, as the network is to see them; batch by batch, in order.
 
+Names come from anyone, and so may lead anywhere: only files are opened, and none is read beyond BYTES.
+"""
+
+import errno
 import glob
+import math
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from src import images
 from src.dataset import arrays
-from src.faces.alignment import Straightener, crop
-from src.faces.detection import Detector
-from src.model.saved import Known
 
-IMAGES = 256  # photos held at a time, and
+if TYPE_CHECKING:  # they import TensorFlow, which photos that cannot be read do not need
+    from src.faces.alignment import Straightener
+    from src.faces.detection import Detector
+    from src.model.saved import Known
+
+HELD = 256  # photos held at a time, and
 PIXELS = 2**24  # of them together, unless one alone has more
+BYTES = 2**29  # of a photo's file
+LONGEST_NAME = 2**13  # bytes of a line that are looked at; Linux takes 4096
+KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+class Photo(NamedTuple):
+    """A photo that could be read."""
+
+    path: str
+    pixels: np.ndarray  # (height, width) uint8 grey, or (height, width, 3) in colour
+    divisor: int  # as many of the photo's pixels a side are one of these
 
 
 class Found(NamedTuple):
@@ -29,84 +50,148 @@ class Found(NamedTuple):
     readable: bool = True
 
 
-def named(arguments: Iterable[str], listed: Iterable[str]) -> list[str]:
-    """Paths of photos: files, every image of a folder and those below, glob patterns; `-` stands for `listed`.
+def named(arguments: Iterable[str], listed: BinaryIO | None) -> list[str]:
+    """Paths of photos: files, every image of a folder and those below, glob patterns; `-` stands for `listed`, by line.
 
     What is none of these stays in the list, so that reading it says what is wrong.
     """
     paths: list[str] = []
     for argument in arguments:
         if argument == "-":
-            paths += [line.rstrip("\r\n") for line in listed if line.strip()]
-        elif Path(argument).is_dir():
+            paths += _lines(listed) if listed else ()
+        elif os.path.isdir(argument):  # noqa: PTH112  Path.is_dir raises where a name is too long
             paths += _images_below(argument) or [argument]
-        elif not Path(argument).exists() and glob.has_magic(argument):
-            # Path.glob takes no absolute pattern.
-            paths += sorted(glob.glob(argument, recursive=True)) or [argument]  # noqa: PTH207
+        elif not os.path.lexists(argument) and glob.has_magic(argument):
+            paths += _matching(argument) or [argument]
         else:
             paths.append(argument)
     return paths
 
 
+def _lines(listed: BinaryIO) -> Iterator[str]:
+    while line := listed.readline(LONGEST_NAME):
+        rest = line
+        while rest and not rest.endswith(b"\n"):  # nobody's name; what follows it may be somebody's
+            rest = listed.readline(LONGEST_NAME)
+        if name := line.rstrip(b"\r\n"):
+            yield os.fsdecode(name)
+
+
 def _images_below(folder: str) -> list[str]:
-    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in endings)
+    """The images in a folder and those below it, by their endings; and the folders that cannot be looked into."""
+    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in images.FORMATS}
+    closed: list[str] = []
+    files = [
+        str(Path(parent, name))
+        for parent, _, names in os.walk(folder, onerror=lambda error: closed.append(error.filename))
+        for name in names
+        if Path(name).suffix.lower() in endings
+    ]
+    return sorted(files + closed)
 
 
-def cropped(paths: Iterable[str], known: Known, limit: int, straightener: Straightener | None) -> Iterator[list[Found]]:
-    """Images that are faces already: they become what the preprocess stage would make of them."""
-    for batch in _batches(paths, limit):
-        images = [image for _, image in batch if isinstance(image, np.ndarray)]
-        faces = iter(straightener(images) if straightener else images)
-        yield [
-            Found(path, 1, pixels=arrays.resize(next(faces), known.input_size, known.interpolation))
-            if isinstance(image, np.ndarray)
-            else Found(path, error=image, readable=False)
-            for path, image in batch
-        ]
+def _matching(pattern: str) -> list[str]:
+    path = Path(pattern)
+    if "**" not in path.parts:
+        return sorted(glob.glob(pattern))  # noqa: PTH207  Path.glob takes no absolute pattern
+    # With `**`, glob.glob follows links to folders, and some lead round in circles. Path.glob does not, but finds
+    # hidden files, and with `**` at the end only folders.
+    parts = path.relative_to(path.anchor).parts + (("*",) if path.name == "**" else ())
+    hidden = {part for part in parts if part.startswith(".")}
+    found = Path(path.anchor).glob("/".join(parts))
+    return sorted(str(match) for match in found if hidden.issuperset(p for p in match.parts if p.startswith(".")))
 
 
-def detected(paths: Iterable[str], known: Known, limit: int, detector: Detector) -> Iterator[list[Found]]:
-    """Photos: every face that is found in them, cut out as the canonical face; turned too if the model's are."""
-    size = known.input_size
-    for batch in _batches(paths, limit):
-        found = iter(detector.find([image for _, image in batch if isinstance(image, np.ndarray)]))
-        answer = []
-        for path, image in batch:
-            if not isinstance(image, np.ndarray):
-                answer.append(Found(path, error=image, readable=False))
-                continue
-            faces = next(found)
-            if not faces:
-                answer.append(Found(path, error="no face found"))
-            for number, face in enumerate(faces, 1):
-                pixels = crop(image, face, size, level=known.align == "eyes")
-                pixels = arrays.resize(pixels, size, known.interpolation)
-                answer.append(Found(path, number, face.box, face.roll, pixels))
-        yield answer
+def problem(path: str) -> str | None:
+    """Why there is no file at `path` to be read, if there is none. Nothing is opened: some devices act on that."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  Path("") is the working directory
+        if stat.S_ISDIR(mode):
+            os.scandir(path).close()
+            return "a folder" if _images_below(path) else "a folder without images"
+        return None if stat.S_ISREG(mode) else f"{KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file"
+    except OSError as error:
+        if os.path.islink(path):  # noqa: PTH114
+            return f"a link to {os.readlink(path)}: {error.strerror}"  # noqa: PTH115
+        return error.strerror or str(error)
+    except ValueError:
+        return "a name that no file can have"  # with a NUL in it
 
 
-def _batches(paths: Iterable[str], limit: int) -> Iterator[list[tuple[str, np.ndarray | str]]]:
-    batch: list[tuple[str, np.ndarray | str]] = []
+def read(path: str, mode: str = "L", most: int = images.SHRUNK) -> Photo | Found:
+    """The photo, upright, as `images.photo` gives it; or what is wrong with it."""
+    if why := problem(path):
+        return Found(path, error=why, readable=False)
+    try:
+        return Photo(path, *images.photo(_bytes(path), mode, most))
+    except OSError as error:
+        why = error.strerror or str(error)
+    except ValueError as error:
+        why = f"cannot be decoded: {error}"
+    return Found(path, error=why, readable=False)
+
+
+def _bytes(path: str) -> bytes:
+    # It may have been replaced by a pipe meanwhile; and a few files of /proc wait as one does.
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+    with open(path, "rb", opener=lambda name, how: os.open(name, how | flags)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "no longer a file")
+        if status.st_size > BYTES:
+            raise OSError(errno.EFBIG, f"{status.st_size} bytes, more than the {BYTES} that are read")
+        return file.read(status.st_size) or b""
+
+
+def batches(paths: Iterable[str]) -> Iterator[list[Photo | Found]]:
+    """The photos, read, as many as shall be in memory at a time."""
+    batch: list[Photo | Found] = []
     pixels = 0
     for path in paths:
-        image = _read(path, limit)
-        if batch and (len(batch) == IMAGES or pixels + np.size(image) > PIXELS):
+        photo = read(path)
+        size = photo.pixels.size if isinstance(photo, Photo) else 0
+        if batch and (len(batch) == HELD or pixels + size > PIXELS):
             yield batch
             batch, pixels = [], 0
-        batch.append((path, image))
-        pixels += np.size(image)
+        batch.append(photo)
+        pixels += size
     if batch:
         yield batch
 
 
-def _read(path: str, limit: int) -> np.ndarray | str:
-    """The photo, upright and grey, or what is wrong with it."""
-    if Path(path).is_dir():
-        return "a folder without images"
-    try:
-        return arrays.decode(Path(path).read_bytes(), upright=True, limit=limit)
-    except OSError as error:
-        return error.strerror or str(error)
-    except ValueError as error:
-        return f"cannot be decoded: {error}"
+def cropped(batch: list[Photo | Found], known: "Known", straightener: "Straightener | None") -> list[Found]:
+    """Images that are faces already: they become what the preprocess stage would make of them."""
+    faces = [photo.pixels for photo in batch if isinstance(photo, Photo)]
+    faces = iter(straightener(faces) if straightener else faces)
+    return [
+        Found(photo.path, 1, pixels=arrays.resize(next(faces), known.input_size, known.interpolation))
+        if isinstance(photo, Photo)
+        else photo
+        for photo in batch
+    ]
+
+
+def detected(batch: list[Photo | Found], known: "Known", detector: "Detector") -> list[Found]:
+    """Every face that is found in the photos, cut out as the canonical face; turned too if the model's are."""
+    from src.faces.alignment import crop
+
+    found = iter(detector.find([photo.pixels for photo in batch if isinstance(photo, Photo)]))
+    answer: list[Found] = []
+    for photo in batch:
+        if isinstance(photo, Found):
+            answer.append(photo)
+            continue
+        faces = next(found)
+        if not faces:
+            answer.append(Found(photo.path, error="no face found"))
+        for number, face in enumerate(faces, 1):
+            pixels = crop(photo.pixels, face, known.input_size, level=known.align == "eyes")
+            pixels = arrays.resize(pixels, known.input_size, known.interpolation)
+            answer.append(Found(photo.path, number, _scaled(face.box, photo.divisor), face.roll, pixels))
+    return answer
+
+
+def _scaled(box: tuple[int, int, int, int], divisor: int) -> tuple[int, int, int, int]:
+    """A box in pixels of the photo, (0, 0) being the centre of the first one, as of the shrunk photo."""
+    left, top, right, bottom = (edge * divisor + (divisor - 1) / 2 for edge in box)
+    return (*(math.floor(edge) for edge in (left, top)), *(math.ceil(edge) for edge in (right, bottom)))

@@ -1,6 +1,5 @@
 """What a turned head costs: held-out faces, turned by an angle, as the network then sees them."""
 
-import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from src import images, zips
 from src.dataset import arrays
 
 BATCH = 256
@@ -24,9 +24,9 @@ def batches(
     archive: Path, members: list[str], degrees: float, straighten: Callable | None, size: int, interpolation: str
 ) -> Iterator[np.ndarray]:
     """Images of the archive, turned, and then what preprocess makes of them: (batch, size, size) uint8, in order."""
-    with zipfile.ZipFile(archive) as opened:
+    with zips.opened(archive) as opened:
         remaining = iter(members)
         while batch := list(islice(remaining, BATCH)):
-            images = [turned(arrays.decode(opened.read(member)), degrees) for member in batch]
-            faces = straighten(images) if straighten else images
+            faces = [turned(images.decode(zips.read(opened, member)), degrees) for member in batch]
+            faces = straighten(faces) if straighten else faces
             yield np.stack([arrays.resize(face, size, interpolation) for face in faces])

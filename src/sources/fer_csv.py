@@ -27,6 +27,7 @@ FOLDER = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
 SIDE = 48
 TONES = {str(tone): tone for tone in range(256)}
 LONGEST_LINE = 2**16  # characters; a row of the table has at most 9,250
+LONGEST_CELL = 40  # characters of it in a message
 
 
 def among(files: list[File]) -> File | None:
@@ -40,7 +41,7 @@ def among(files: list[File]) -> File | None:
         return None
     tables = [file for file in tables if PurePosixPath(file.name).name in NAMES] or tables
     if len(tables) > 1:
-        named = ", ".join(file.name for file in tables)
+        named = ", ".join(file.name for file in tables[:5]) + (", …" if len(tables) > 5 else "")
         raise UserError(f"{tables[0].source} has several tables, {named}: keep one of them")
     return tables[0]
 
@@ -51,17 +52,24 @@ def images(table: File, labels: Iterable[str]) -> list[Image]:
     Their pixels wait in a temporary file, so that memory stays small and the table is read only once.
 
     Raises:
-        UserError: what is wrong in which line; a label of the dataset without a face.
+        UserError: what is wrong in which line; a label of the dataset without a face; no room for the temporary file.
     """
     spelling = {canonical(label): label for label in labels}
-    spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with the last image that reads from it
     found = []
-    for row, (line, emotion, pixels, usage) in enumerate(_rows(table)):
-        if (label := spelling.get(emotion)) is None:
-            known = ", ".join(spelling.values())
-            raise _wrong(table, line, f"{emotion!r} is not a label of this dataset, which has {known}")
-        spool.write(pixels)
-        found.append(Image(FOLDER[usage], label, f"{usage}_{row}.png", partial(_read, spool, row)))
+    try:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with the last image that reads from it
+        for row, (line, emotion, pixels, usage) in enumerate(_rows(table)):
+            if (label := spelling.get(emotion)) is None:
+                known = ", ".join(spelling.values())
+                raise _wrong(table, line, f"{emotion!r} is not a label of this dataset, which has {known}")
+            spool.write(pixels)
+            found.append(Image(FOLDER[usage], label, f"{usage}_{row}.png", partial(_read, spool, row)))
+        spool.flush()
+    except OSError as error:
+        raise UserError(
+            f"{table.source}: the pixels of {table.name} find no room in a temporary file: {error.strerror}; "
+            "TMPDIR can name another folder for it"
+        ) from error
     cells = {(image.folder, image.label) for image in found}
     missing = [f"{folder}/{label}" for folder in FOLDERS for label in spelling.values() if (folder, label) not in cells]
     if missing:
@@ -75,9 +83,11 @@ def _rows(table: File) -> Iterator[tuple[int, str, bytes, str]]:
         lines = csv.reader(_lines(table, io.TextIOWrapper(binary, "utf-8-sig", newline="")), strict=True)
         try:
             header = [name.strip() for name in next(lines, [])]  # icml_face_data.csv has " Usage" and " pixels"
-            if missing := {"emotion", "pixels", "Usage"} - set(header):
-                has = ", ".join(header) or "none"
-                raise _wrong(table, 1, f"without the column {', '.join(sorted(missing))}; it has {has}")
+            if missing := ", ".join(sorted({"emotion", "pixels", "Usage"} - set(header))):
+                if not all(name.isprintable() and len(name) <= LONGEST_CELL for name in header):  # of an archive, say
+                    raise UserError(f"{table.source}: {table.name} is no table: without the columns {missing}")
+                has = ", ".join(header[:10]) + (", …" if len(header) > 10 else "") or "none"
+                raise _wrong(table, 1, f"without the column {missing}; it has {has}")
             columns = [header.index(name) for name in ("emotion", "pixels", "Usage")]
             for cells in lines:
                 if not cells:
@@ -86,12 +96,16 @@ def _rows(table: File) -> Iterator[tuple[int, str, bytes, str]]:
                     raise _wrong(table, lines.line_num, f"{len(cells)} cells, but {len(header)} columns")
                 emotion, pixels, usage = (cells[column].strip() for column in columns)
                 if emotion not in EMOTIONS:
-                    raise _wrong(table, lines.line_num, f"emotion {emotion!r} is not one of 0 to 6")
+                    raise _wrong(table, lines.line_num, f"emotion {_short(emotion)} is not one of 0 to 6")
                 if usage not in FOLDER:
-                    raise _wrong(table, lines.line_num, f"Usage {usage!r} is not one of {', '.join(FOLDER)}")
+                    raise _wrong(table, lines.line_num, f"Usage {_short(usage)} is not one of {', '.join(FOLDER)}")
                 yield lines.line_num, EMOTIONS[emotion], _tones(table, lines.line_num, pixels), usage
         except csv.Error as error:
             raise _wrong(table, lines.line_num, str(error)) from error
+
+
+def _short(cell: str) -> str:
+    return repr(cell if len(cell) <= LONGEST_CELL else f"{cell[:LONGEST_CELL]}…")
 
 
 def _lines(table: File, text: io.TextIOWrapper) -> Iterator[str]:
@@ -110,7 +124,7 @@ def _tones(table: File, line: int, pixels: str) -> bytes:
     try:
         return bytes(map(TONES.__getitem__, values))
     except KeyError as error:
-        raise _wrong(table, line, f"pixel {error} is not a whole number from 0 to 255") from error
+        raise _wrong(table, line, f"pixel {_short(error.args[0])} is not a whole number from 0 to 255") from error
 
 
 def _wrong(table: File, line: int, what: str) -> UserError:

@@ -7,17 +7,16 @@ KAGGLEHUB_CACHE.
 
 import re
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import FileLock
 
-from src.errors import UserError
+from src.errors import UserError, printable
 from src.params import Layout, Limits
-from src.sources import local
+from src.sources import container, local
 from src.sources.archive import Image
+from src.zips import DAMAGE
 
 AGAIN = (
     "Run the same command again, it goes on from what has arrived; or download the dataset by hand: "
@@ -35,7 +34,7 @@ def images(param: str, handle: str, labels: Iterable[str], how: Layout, limits: 
     path = fetch(source, handle)
     if "/versions/" not in handle and (version := re.search(r"/versions/(\d+)$", path.as_posix())):
         print(f"{handle} is at version {version[1]}\nTo stay with it: -S {param}={handle}/versions/{version[1]}")
-    return local.listed(source, local.files(source, path, limits), labels, how, limits)
+    return local.listed(source, container.files(source, path, limits.total_bytes), labels, how, limits)
 
 
 def fetch(source: str, handle: str) -> Path:
@@ -49,7 +48,7 @@ def fetch(source: str, handle: str) -> Path:
     try:
         get_kaggle_credentials()
     except ValueError as error:
-        raise UserError(f"{source}: {error}") from error
+        raise UserError(f"{source}: {printable(str(error))}") from error
     folder = Path(get_cache_folder(), "datasets", *handle.split("/")[:2])
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,12 +57,12 @@ def fetch(source: str, handle: str) -> Path:
                 return Path(kagglehub.dataset_download(handle))
             except requests.RequestException:  # some of them are ValueErrors as well
                 raise
-            except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+            except (tarfile.TarError, *DAMAGE) as error:
                 # kagglehub keeps an archive that is complete but cannot be unpacked, and would never replace it.
                 for archive in folder.glob("*.archive"):
                     archive.unlink()
                 raise UserError(
-                    f"{source}: what Kaggle sent cannot be unpacked, and has been removed: {error}"
+                    f"{source}: what Kaggle sent cannot be unpacked, and has been removed: {printable(str(error))}"
                 ) from error
     except DataCorruptionError as error:
         raise UserError(
@@ -73,12 +72,13 @@ def fetch(source: str, handle: str) -> Path:
         raise UserError(f"{source}: {_refusal(error.response.status_code)}") from error
     except requests.RequestException as error:
         raise UserError(
-            f"{source}: Kaggle cannot be reached, or the connection broke: {error}\n{AGAIN}.\n"
+            f"{source}: Kaggle cannot be reached, or the connection broke: {printable(str(error))}\n{AGAIN}.\n"
             f"A handle with its version, like {handle.split('/versions/')[0]}/versions/1, needs no connection "
             f"once it has been fetched"
         ) from error
     except OSError as error:
-        raise UserError(f"{source}: kagglehub's cache {folder} cannot be written: {error}") from error
+        why = printable(f"{folder} cannot be written: {error}")
+        raise UserError(f"{source}: kagglehub's cache {why}") from error
 
 
 def _refusal(status: int) -> str:

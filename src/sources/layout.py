@@ -1,13 +1,11 @@
 """Which image is which: folders and labels as others name them, filed under ours."""
 
-import io
 import unicodedata
 from collections.abc import Iterable
 from functools import partial
 from pathlib import PurePosixPath
 
-import PIL.Image
-
+from src import images as reader
 from src.errors import UserError
 from src.params import Layout, Limits
 from src.sources.archive import FOLDERS, Image
@@ -15,8 +13,6 @@ from src.sources.container import File
 from src.sources.labels import canonical
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"}
-# As Pillow names them; it also knows some that start other programs (EPS) or refer to other files.
-IMAGE_FORMATS = {"BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP"}
 
 
 def images(source: str, files: list[File], labels: Iterable[str], layout: Layout, limits: Limits) -> list[Image]:
@@ -41,7 +37,7 @@ def images(source: str, files: list[File], labels: Iterable[str], layout: Layout
         if folder is None:
             others.append(file.name)
             continue
-        label, *rest = parts[len(names[folder]) :]
+        label, *rest = parts[len(names[folder]) :] or [""]  # a file may have the name of a folder
         if not rest or PurePosixPath(file.name).suffix.lower() not in IMAGE_SUFFIXES:
             strange.append(file.name)
             continue
@@ -82,18 +78,15 @@ def _parts(name: str) -> list[str]:
 def _read(file: File, pixels: int) -> bytes:
     """The bytes of an image file, whose header is looked at before any later stage decodes it.
 
-    Bytes that are no image pass: preprocess counts and names them all at once.
+    Bytes that are no image, or one of a format that is never read, pass: preprocess counts and names them all at once.
     """
     data = file.read()
     try:
-        with PIL.Image.open(io.BytesIO(data)) as image:
-            kind, (width, height) = image.format, image.size
-    except PIL.Image.DecompressionBombError as error:  # Pillow's own limit, far above any of ours
-        raise UserError(f"{file.source}: {file.name}: {error}; limits.image_pixels = {pixels}") from error
-    except (OSError, SyntaxError, ValueError):
+        width, height = reader.size(data)
+    except reader.TooLarge as error:
+        raise UserError(f"{file.source}: {file.name} has {error}, but limits.image_pixels = {pixels}") from error
+    except ValueError:
         return data
-    if kind not in IMAGE_FORMATS:
-        raise UserError(f"{file.source}: {file.name} is {kind}, not one of {', '.join(sorted(IMAGE_FORMATS))}")
     if width * height > pixels:
         raise UserError(f"{file.source}: {file.name} has {width} x {height} pixels, but limits.image_pixels = {pixels}")
     return data

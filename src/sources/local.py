@@ -2,10 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
-from functools import partial
-from pathlib import Path
 
-from src.errors import UserError
+from src.errors import UserError, printable
 from src.files import digest, root
 from src.params import Layout, Limits
 from src.sources import container, fer_csv, layout
@@ -27,20 +25,13 @@ def images(
     path, source = root() / local_path, f"local_path: {local_path}"
     if not path.is_file() and not path.is_dir():
         raise UserError(f"local_path: there is no zip, folder or csv at {path}")
-    found = files(source, path, limits)
+    found = container.files(source, path, limits.total_bytes)
     actual = digest(path) if path.is_file() else _digest(found)
     if local_sha256 is None:
-        print(f"{local_path} has SHA-256 {actual}\nTo pin this data: -S local_sha256={actual}")
+        print(f"{printable(local_path)} has SHA-256 {actual}\nTo pin this data: -S local_sha256={actual}")
     elif local_sha256 != actual:
         raise UserError(f"local_sha256: {local_path} has SHA-256 {actual}, but params.yaml expects {local_sha256}")
     return listed(source, found, labels, how, limits)
-
-
-def files(source: str, path: Path, limits: Limits) -> list[File]:
-    """The files behind `path`: of a zip, of a folder, or the one csv itself."""
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return [File(source, path.name, path.stat().st_size, partial(path.open, "rb"))]
-    return container.files(source, path, limits.total_bytes)
 
 
 def listed(source: str, found: list[File], labels: Iterable[str], how: Layout, limits: Limits) -> list[Image]:

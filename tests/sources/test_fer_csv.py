@@ -1,7 +1,9 @@
 """FER-2013's original table: every face arrives with its pixels, every malformed row is named with its line."""
 
+import gzip
 import hashlib
 import io
+import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -159,6 +161,63 @@ def test_a_table_without_its_columns_or_faces_is_refused(tmp_path, data, said):
     with pytest.raises(UserError) as raised:
         listed(csv_at(tmp_path / "fer2013.csv", data))
     assert f"fer2013.csv{',' if said.startswith('line') else ''} {said}" in str(raised.value)
+
+
+def tar_of(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as opened:
+        info = tarfile.TarInfo("fer2013/fer2013.csv")
+        info.size = len(data)
+        opened.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(tar_of(table(rows())), "is no table: without the columns", id="tar"),
+        pytest.param(gzip.compress(table(rows())), "cannot be read: 'utf-8' codec", id="gzip"),
+        pytest.param(b"\x1b[2J\x07,\0\n", "is no table: without the columns", id="control characters"),
+        pytest.param(b"a" * 60_000, "is no table: without the columns", id="one long word"),
+        pytest.param(b"\0" * 100_000, "line 1: longer than 65536 characters", id="zeros"),
+        pytest.param(table([], ",".join(map(str, range(2305)))), "it has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …", id="wide"),
+        pytest.param(table([f"{'x' * 60_000},1,Training"]), "line 2: emotion 'xxx", id="a long cell"),
+        pytest.param(table([f"0,1,{'x' * 60_000}"]), "line 2: Usage 'xxx", id="a long last cell"),
+        pytest.param(table([f"0,{text(FACES[0])[:-3]} {'x' * 50_000},Training"]), "line 2: ", id="a long pixel"),
+        pytest.param(table(["0\x1b[31m,1,Training"]), r"line 2: emotion '0\x1b[31m'", id="an escaped cell"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_a_short_line_that_can_be_shown(tmp_path, data, said):
+    with pytest.raises(UserError) as raised:
+        listed(csv_at(tmp_path / "fer2013.csv", data))
+    assert said in str(raised.value)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) - len(str(tmp_path)) < 300
+
+
+@pytest.mark.parametrize("kind", ["csv", "zip", "folder"])
+def test_a_table_larger_than_all_files_may_be_is_refused_however_it_comes(tmp_path, kind):
+    data, path = table(rows()), tmp_path / f"fer2013.{kind}"
+    if kind == "zip":
+        zip_of(path, {"fer2013.csv": data})
+    elif kind == "folder":
+        path.mkdir()
+    if kind != "zip":
+        csv_at(path / "fer2013.csv" if kind == "folder" else path, data)
+    for total, allowed in ((len(data), True), (len(data) - 1, False)):
+        limits = PARAMS.limits.model_copy(update={"total_bytes": total})
+        try:
+            local.images(str(path), None, PARAMS.datasets["ai"].labels, PARAMS.layout, limits)
+            assert allowed
+        except UserError as error:
+            assert not allowed
+            assert f"holds {len(data)} bytes, but limits.total_bytes = {total}" in str(error)
+
+
+def test_many_tables_are_not_all_named(tmp_path):
+    path = zip_of(tmp_path / "faces.zip", {f"{number:03}.csv": b"" for number in range(500)})
+    with pytest.raises(UserError, match=r"several tables, 000\.csv, .* 004\.csv, …: keep one of them"):
+        listed(path)
 
 
 def test_a_label_the_dataset_lacks_is_named_with_its_line(tmp_path):

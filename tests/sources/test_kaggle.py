@@ -252,6 +252,25 @@ def test_what_cannot_be_unpacked_is_removed(server, tmp_path, what):
     assert fetched() == faces()
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),  # in the header of every member, and two bytes later in the directory
+    [pytest.param(6, 1, id="encrypted"), pytest.param(8, 99, id="of an unknown method")],
+)
+def test_a_zip_of_a_kind_python_cannot_unpack_is_removed(server, tmp_path, field, value):
+    server.offer(faces())
+    server.hashes = False
+    data = bytearray(server.datasets["msambare/fer2013", 1])
+    for signature, offset in ((b"PK\3\4", field), (b"PK\1\2", field + 2)):
+        start = data.find(signature)
+        while start >= 0:
+            data[start + offset : start + offset + 2] = value.to_bytes(2, "little")
+            start = data.find(signature, start + 4)
+    server.datasets["msambare/fer2013", 1] = bytes(data)
+    with pytest.raises(UserError, match="cannot be unpacked, and has been removed"):
+        fetched()
+    assert not [name for name in cached(tmp_path) if name.endswith((".archive", ".complete"))]
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_says_where_credentials_go(server, tmp_path, status):
     server.offer(faces())
@@ -275,6 +294,24 @@ def test_a_broken_credentials_file_is_named(server, tmp_path):
     (tmp_path / "config" / "kaggle.json").write_text("{")
     with pytest.raises(UserError, match=r"Invalid Kaggle credentials file at .*kaggle\.json"):
         fetched()
+
+
+def test_what_the_client_says_is_one_line_that_can_be_shown(server, tmp_path, monkeypatch):
+    """It quotes paths."""
+    folder = tmp_path / "a\nerror: forged\x1b[2J"
+    folder.mkdir()
+    (folder / "kaggle.json").write_text("{")
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(folder))
+    with pytest.raises(UserError, match="Invalid Kaggle credentials file") as raised:
+        fetched()
+    assert r"a\nerror: forged\x1b[2J/kaggle.json" in str(raised.value)
+    assert str(raised.value).isprintable()
+    monkeypatch.delenv("KAGGLE_CONFIG_DIR")
+    (folder / "cache").write_text("a file")
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(folder / "cache"))
+    with pytest.raises(UserError, match="cannot be written") as raised:
+        fetched()
+    assert str(raised.value).isprintable()
 
 
 @pytest.mark.parametrize("handle", ["msambare/nothing", "msambare/fer2013/versions/9"])
@@ -354,7 +391,7 @@ def test_a_stage_killed_in_the_middle_goes_on_in_the_next_run(server, tmp_path):
     server.break_after, server.stall = None, False
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert server.asked[-1] == f"archive bytes={kept}-"
-    with zipfile.ZipFile(tmp_path / "data" / "raw" / "ai.zip") as written:
+    with zipfile.ZipFile(tmp_path / "data" / "raw.zip") as written:
         assert {name: written.read(name) for name in written.namelist()} == {
             name: content for name, content in faces(labels=list(PARAMS.datasets["ai"].labels)).items()
         }

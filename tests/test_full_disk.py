@@ -1,0 +1,122 @@
+"""A disk that is full in the middle of a stage: one line with the path, and what was there before is still there."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from src.params import changed
+from tests.conftest import HERE
+from tests.sources.test_fer_csv import rows, table
+
+SMALL = {"rendered.scale": 0.02, "dataset": "ai"}
+# `unshare` gives the stage file systems of its own: data/ becomes a small one, with a copy of what was in it.
+SCRIPT = """
+cp -a data before && mount -t tmpfs -o size=$1 tmpfs data && cp -a before/. data || exit 77
+shift
+"$@"
+status=$?
+diff -r before data >&2 || exit 78
+exit $status
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A repository's folder after download and split, 718 faces of 48 x 48."""
+    path = tmp_path_factory.mktemp("repository")
+    (path / "src").symlink_to(HERE / "src")
+    (path / "metrics").mkdir()
+    values = yaml.safe_load((HERE / "params.yaml").read_text())
+    (path / "params.yaml").write_text(yaml.safe_dump(changed(values, SMALL)))
+    for name in ("download", "split"):
+        subprocess.run(stage(name), cwd=path, check=True, capture_output=True, env=environment())
+    return path
+
+
+def stage(name: str) -> list[str]:
+    return [sys.executable, "-m", f"src.stages.{name}"]
+
+
+def environment(**values: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "DVC_ROOT"} | values
+
+
+def on_a_small_disk(folder: Path, kilobytes: int, *command: str, **values: str) -> subprocess.CompletedProcess:
+    """Runs a command where data/ has room for so many kilobytes; status 78 if it leaves anything changed there."""
+    wrapped = ["unshare", "-rm", "bash", "-c", SCRIPT, "bash", f"{kilobytes}k", *command]
+    try:
+        done = subprocess.run(wrapped, cwd=folder, env=environment(**values), capture_output=True, text=True)
+    finally:
+        shutil.rmtree(folder / "before", ignore_errors=True)
+    if done.returncode == 77 or done.stderr.startswith("unshare"):
+        pytest.skip(f"no file system can be mounted here: {done.stderr}")
+    return done
+
+
+def size(path: Path) -> int:
+    """In kilobytes, on a file system with pages of 4."""
+    return sum(-(-file.stat().st_size // 4096) * 4 for file in path.rglob("*") if file.is_file())
+
+
+def error_of(done: subprocess.CompletedProcess) -> str:
+    """The one line that it has said besides its progress."""
+    assert done.returncode == 1, done
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert len(lines) == 1, done.stderr
+    return lines[0].split("error: ")[-1]
+
+
+@pytest.mark.parametrize("room", [4, 400, 1600])
+def test_preprocess_on_a_full_disk(folder, room):
+    """718 faces are 1,654 kilobytes; 4 are not enough for a header, and 1600 only for the larger split."""
+    done = on_a_small_disk(folder, size(folder / "data") + room, *stage("preprocess"))
+    assert error_of(done) == "data/arrays cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("room", [4, 400])
+def test_download_on_a_full_disk(folder, room):
+    done = on_a_small_disk(folder, size(folder / "data") + room, *stage("download"))
+    assert error_of(done) == "data/raw.zip cannot be written: No space left on device"
+
+
+def test_split_on_a_full_disk(folder):
+    done = on_a_small_disk(folder, size(folder / "data") + 8, *stage("split"))
+    assert error_of(done) == "data/manifest.csv cannot be written: No space left on device"
+
+
+def test_the_table_of_fer2013_where_temporary_files_have_no_room(folder):
+    (folder / "fer2013.csv").write_bytes(table(rows() * 20))
+    code = (
+        "from src import params, command; from src.sources import local; p = params.load(); command.run("
+        "lambda: local.images('fer2013.csv', None, p.data.labels, p.layout, p.limits) and None)"
+    )
+    done = on_a_small_disk(folder, size(folder / "data") + 100, sys.executable, "-c", code, TMPDIR="data")
+    said = error_of(done)
+    assert said.startswith(
+        "local_path: fer2013.csv: the pixels of fer2013.csv find no room in a temporary file: No space"
+    )
+    assert "TMPDIR" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("download", "data/raw.zip"), ("split", "data/manifest.csv"), ("preprocess", "data/arrays")]
+)
+def test_a_file_larger_than_the_system_allows(folder, name, path):
+    limit = 50_000
+    done = subprocess.run(
+        stage(name),
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert error_of(done) == f"{path} cannot be written: File too large"
+    assert sorted(file.name for file in (folder / "data").iterdir()) == ["manifest.csv", "raw.zip"]
