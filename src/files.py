@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,7 +49,9 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(path.parent):
             raise  # a file that was to be read meanwhile
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+        hdf5 = re.search(r"errno = (\d+)", str(error))  # which has no other place for it than a text of several lines
+        reason = os.strerror(int(hdf5[1])) if hdf5 else error.strerror or error
+        raise UserError(f"{path} cannot be written: {reason}") from error
     finally:
         with suppress(OSError):  # what kept it from being written may keep it from being removed
             _remove(temporary)

@@ -15,13 +15,14 @@ from tests.conftest import HERE
 from tests.sources.test_fer_csv import rows, table
 
 SMALL = {"rendered.scale": 0.02, "dataset": "ai"}
-# `unshare` gives the stage file systems of its own: data/ becomes a small one, with a copy of what was in it.
+# `unshare` gives the stage file systems of its own: a folder becomes a small one, with a copy of what was in it.
 SCRIPT = """
-cp -a data before && mount -t tmpfs -o size=$1 tmpfs data && cp -a before/. data || exit 77
-shift
+folder=$1
+cp -a $folder before && mount -t tmpfs -o size=$2 tmpfs $folder && cp -a before/. $folder || exit 77
+shift 2
 "$@"
 status=$?
-diff -r before data >&2 || exit 78
+diff -r -x '*.pid' before $folder >&2 || exit 78
 exit $status
 """
 
@@ -47,9 +48,11 @@ def environment(**values: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "DVC_ROOT"} | values
 
 
-def on_a_small_disk(folder: Path, kilobytes: int, *command: str, **values: str) -> subprocess.CompletedProcess:
-    """Runs a command where data/ has room for so many kilobytes; status 78 if it leaves anything changed there."""
-    wrapped = ["unshare", "-rm", "bash", "-c", SCRIPT, "bash", f"{kilobytes}k", *command]
+def on_a_small_disk(
+    folder: Path, kilobytes: int, *command: str, small: str = "data", **values: str
+) -> subprocess.CompletedProcess:
+    """Runs a command where `small` has room for so many kilobytes; status 78 if it leaves anything changed there."""
+    wrapped = ["unshare", "-rm", "bash", "-c", SCRIPT, "bash", small, f"{kilobytes}k", *command]
     try:
         done = subprocess.run(wrapped, cwd=folder, env=environment(**values), capture_output=True, text=True)
     finally:
@@ -68,9 +71,9 @@ def error_of(done: subprocess.CompletedProcess) -> str:
     """The one line that it has said besides its progress."""
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if "error:" in line]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(lines) == 1, done.stderr
-    return lines[0].split("error: ")[-1]
+    return lines[0].removeprefix("error: ")
 
 
 @pytest.mark.parametrize("room", [4, 400, 1600])
@@ -120,3 +123,29 @@ def test_a_file_larger_than_the_system_allows(folder, name, path):
     )
     assert error_of(done) == f"{path} cannot be written: File too large"
     assert sorted(file.name for file in (folder / "data").iterdir()) == ["manifest.csv", "raw.zip"]
+
+
+@pytest.fixture
+def prepared(folder) -> Path:
+    """The same after preprocess, for a training of one short epoch."""
+    subprocess.run(stage("preprocess"), cwd=folder, check=True, capture_output=True, env=environment())
+    values = yaml.safe_load((folder / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(yaml.safe_dump(changed(values, {"epochs": 1, "model.dense_units": 16})))
+    shutil.copy(HERE / "dvc.yaml", folder)
+    (folder / "models").mkdir(exist_ok=True)
+    return folder
+
+
+def test_training_on_a_disk_that_is_full_at_its_end_has_lost_nothing(prepared):
+    """The model, then a checkpoint, find no room; with room the training goes on behind its last checkpoint."""
+    done = on_a_small_disk(prepared, 40, *stage("train"), small="models")
+    assert error_of(done) == "models/model.h5 cannot be written: No space left on device"
+    (checkpoint,) = (prepared / ".checkpoints").glob("*/000001")
+    checkpoint.unlink()
+    done = on_a_small_disk(prepared, size(checkpoint.parent) + 40, *stage("train"), small=".checkpoints")
+    assert error_of(done).endswith("/000001 cannot be written: No space left on device")
+    assert not checkpoint.exists()
+    for said in ("", "continuing after epoch 1 of 1"):
+        done = subprocess.run(stage("train"), cwd=prepared, capture_output=True, text=True, env=environment())
+        assert done.returncode == 0
+        assert said in done.stdout

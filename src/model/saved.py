@@ -51,10 +51,7 @@ def save(model: "keras.Model", path: Path, params: Params) -> None:
         align=params.preprocess.align,
     )
     with replacing(path) as temporary:
-        # Keras tells the format by the ending of the name.
-        with_ending = temporary.with_name(temporary.name + ".h5")
-        model.save(with_ending, include_optimizer=False)
-        with_ending.rename(temporary)
+        model.save(temporary, include_optimizer=False)
         with h5py.File(temporary, "a") as file:
             file.attrs[ATTRIBUTE] = json.dumps(known.model_dump(mode="json"))
 
