@@ -184,6 +184,9 @@ class Run:
         with self._alone(UPLOAD) as found, store.environment({"MLFLOW_TRACKING_URI": self._store.uri}):
             if found.data.tags.get(MODEL) == actual:  # another process was sooner
                 return
+            # One that was killed before it was tagged, or the model of other bytes.
+            for old in self._client.search_logged_models([self._experiment], f"source_run_id = '{self.id}'"):
+                self._client.delete_logged_model(old.model_id)
             with mlflow.start_run(run_id=self.id):
                 mlflow.tensorflow.log_model(
                     model, name="model", signature=signature, input_example=example, pip_requirements=packages

@@ -105,6 +105,29 @@ def test_a_database_that_somebody_deletes_meanwhile_comes_back_with_every_epoch(
     assert found.info.status == "FINISHED"
 
 
+def test_a_disk_that_is_full_meanwhile_is_said_and_every_epoch_is_logged_when_there_is_room(store):
+    code = (
+        f"import os, resource; {LOAD}\n"
+        "from src.tracking import stage; stage.SHARE = 0\n"
+        "history = [{f'm{n}': n / epoch for n in range(300)} for epoch in (1, 2, 3)]\n"
+        "with tracking.open_stage(p, 'k') as tracked:\n"
+        "    tracked.log_history(history[:1])\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize('mlflow.db'), resource.RLIM_INFINITY))\n"
+        "    tracked.log_history(history[:2])\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "    tracked.log_history(history)"
+    )
+    process = python(code, store)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    away, back = (line for line in said.splitlines() if line)
+    assert "MLflow takes nothing more, training goes on: cannot use the MLflow store at" in away
+    assert "MLflow takes runs again" in back
+    mlflow_client = client(store / "mlflow.db")
+    (found,) = runs(mlflow_client)
+    assert [step for step, _ in points(mlflow_client, found.info.run_id, "m299")] == [1, 2, 3]
+
+
 def test_a_deleted_experiment_is_brought_back_by_the_command_that_the_error_names(store, settings):
     with tracking.open_run(settings, "k"):
         pass
