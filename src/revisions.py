@@ -68,22 +68,25 @@ def resolve(repository: Path, revision: str) -> str:
         UserError: both are, and are not the same; or git itself fails.
     """
     experiment = experiments(repository).get(revision)
-    try:
-        commit = call(
-            *("git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), cwd=repository
-        ).strip()
-    except UserError as error:  # not git's fault, which has just listed the experiments
-        if experiment:
-            return experiment
-        raise UnknownRevision(
-            f"{revision} is neither a DVC experiment nor a git revision{_why_few(repository)}"
-        ) from error
-    if experiment and experiment != commit:
+    commit = _commit(repository, revision)
+    if experiment and commit and experiment != commit:
         raise UserError(
             f"{revision} is a DVC experiment and a git revision too; say which by its commit: {experiment[:10]} is the "
             f"experiment, {commit[:10]} the revision"
         )
-    return commit
+    if not (experiment or commit):
+        raise UnknownRevision(f"{revision} is neither a DVC experiment nor a git revision{_why_few(repository)}")
+    return experiment or commit
+
+
+def _commit(repository: Path, revision: str) -> str | None:
+    """The commit that git knows by this name; none is also what git says where it fails, so call others before."""
+    verify = ("git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    try:
+        commit = call(*verify, cwd=repository).strip()
+    except UserError:
+        return None
+    return commit if commit.isalnum() else None  # ^HEAD is all but that commit
 
 
 def is_shallow(repository: Path) -> bool:
@@ -94,11 +97,7 @@ def is_shallow(repository: Path) -> bool:
 def _why_few(repository: Path) -> str:
     if is_shallow(repository):
         return "; this clone is shallow, more come with: git fetch --unshallow"
-    try:
-        call("git", "rev-parse", "--verify", "--quiet", "HEAD", cwd=repository)
-    except UserError:
-        return "; there is no commit yet"
-    return ""
+    return "" if _commit(repository, "HEAD") else "; there is no commit yet"
 
 
 @contextmanager
@@ -121,8 +120,10 @@ def clean_copy(repository: Path, revision: str, share_cache: bool) -> Iterator[P
         if not (copy / "dvc.yaml").is_file():
             raise UserError(f"{revision} has no {inside}dvc.yaml; it is from before this project, or of another")
         if share_cache:
+            # By a link, as DVC cannot write every path into its config.
             cache = call("dvc", "cache", "dir", cwd=repository).removesuffix("\n")
-            call("dvc", "cache", "dir", "--local", cache, cwd=copy)
+            (copy / ".dvc/cache").symlink_to(cache)
+            call("dvc", "cache", "dir", "--local", ".dvc/cache", cwd=copy)
             call("dvc", "checkout", "-q", cwd=copy)
         yield copy
 

@@ -81,7 +81,8 @@ def stored(path: Path) -> pd.DataFrame:
     """cells.csv as it is, with rows of other params too."""
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
-    table = pd.read_csv(path, dtype={"name": str, "params": str, "commit": str, "environment": str})
+    text = ("name", "params", "commit", "environment", *CURVES)
+    table = pd.read_csv(path, dtype=dict.fromkeys(text, str))
     return table.reindex(columns=COLUMNS)  # rows written before a column came
 
 
