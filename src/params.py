@@ -37,8 +37,9 @@ def _label(value: str) -> str:
 def _apart(labels: Iterable[str]) -> Iterable[str]:
     seen: dict[str, str] = {}
     for label in labels:
-        if (other := seen.setdefault(canonical(label), label)) != label:
+        if other := seen.get(canonical(label)):
             raise ValueError(f"{other!r} and {label!r} are two spellings of one label")
+        seen[canonical(label)] = label
     return labels
 
 

@@ -208,7 +208,8 @@ def _values(path: Path, file: h5py.File, layer: str, weight: str, shape: tuple[i
     if not isinstance(item, h5py.Dataset) or (item.shape, item.dtype) != (shape, np.dtype("<f4")):
         raise ValueError(f"{place} is not of float32 values {shape}")
     # As they are, in one piece: not compressed, not in another file, not left away because all are the same.
-    if item.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS or item.id.get_storage_size() != item.nbytes:
+    whole = item.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS and not item.external
+    if not whole or item.id.get_storage_size() != item.nbytes:
         raise ValueError(f"{place} is not stored as it is")
     values = item[()]
     if not np.isfinite(values).all() or (weight == "moving_variance" and (values < 0).any()):

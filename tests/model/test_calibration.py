@@ -1,8 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
+from src.dataset import scores
 from src.errors import UserError
+from src.files import digest, write_json
 from src.model import calibration
 
 
@@ -41,6 +45,36 @@ def test_a_probability_of_nothing_is_no_error():
     assert 0 < calibration.fit(np.array([1, 0]), np.array([[1, 0], [1, 0]], np.float32)) < np.inf
 
 
+@pytest.mark.parametrize(
+    ("actual", "probabilities"),
+    [
+        pytest.param([0], [[1, 0]], id="one image, right"),
+        pytest.param([1], [[1, 0]], id="one image, wrong and certain"),
+        pytest.param([0, 1], [[0.5, 0.5]] * 2, id="nothing known"),
+        pytest.param([1] * 3, [[1, 0]] * 3, id="always wrong and certain"),
+        # Fitted on the others, a temperature is as low as can be, and then this one is infinitely unlikely.
+        pytest.param([0] * 9 + [1], [[0.9, 0.1]] * 9 + [[1, 0]], id="one wrong and certain"),
+        pytest.param([0, 1] * 5, [[0.6, 0.3, 0.1], [0.3, 0.6, 0.1]] * 5, id="a label without images"),
+    ],
+)
+def test_whatever_a_network_says_its_scores_are_numbers(tmp_path, actual, probabilities):
+    actual, probabilities = np.array(actual), np.array(probabilities, np.float32)
+    temperature = calibration.fit(actual, probabilities)
+    for temperatures in (
+        calibration.cross_fitted(actual, probabilities, seed=1),
+        np.full(len(actual), temperature),
+        np.full(len(actual), calibration.RANGE[0]),  # fitted on other images
+    ):
+        labels = ["a", "b", "c"][: probabilities.shape[1]]
+        found = calibration.metrics(actual, probabilities, temperature, temperatures)
+        write_json(tmp_path / "eval.json", {"calibration": found, **scores.metrics(actual, probabilities, labels, 0)})
+        assert found["loss_after"] < 1000
+    model = tmp_path / "model.h5"
+    model.write_bytes(b"")
+    calibration.save(model, temperature)
+    assert calibration.load(model) == temperature
+
+
 def test_a_row_s_temperature_does_not_depend_on_its_own_label():
     actual, probabilities = overconfident(3, 200)
     before = calibration.cross_fitted(actual, probabilities, seed=1)
@@ -72,6 +106,25 @@ def test_a_temperature_belongs_to_one_model(tmp_path):
     model.write_bytes(b"another")
     with pytest.raises(UserError, match="belongs to another model"):
         calibration.load(model)
-    (tmp_path / "calibration.json").write_text('{"temperature": -1}')
-    with pytest.raises(UserError, match=r"calibration\.json cannot be read"):
+
+
+@pytest.mark.parametrize(
+    "temperature", ["-1", "0", "NaN", "Infinity", "-Infinity", "1e-320", "1e400", '"1"', "null", "true", "[" * 10**5]
+)
+def test_a_temperature_that_none_can_be_is_one_line(tmp_path, temperature):
+    model = tmp_path / "model.h5"
+    model.write_bytes(b"one")
+    content = json.dumps({"model_sha256": digest(model), "temperature": 7}).replace("7}", f"{temperature}}}")
+    (tmp_path / "calibration.json").write_text(content)
+    with pytest.raises(UserError, match=r"calibration\.json cannot be read; make it: dvc repro \(") as raised:
         calibration.load(model)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b" " * 10**8])
+def test_another_kind_of_file_is_no_calibration(tmp_path, content):
+    (tmp_path / "model.h5").write_bytes(b"one")
+    (tmp_path / "calibration.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"calibration\.json cannot be read; make it: dvc repro \(") as raised:
+        calibration.load(tmp_path / "model.h5")
+    assert len(str(raised.value).splitlines()) == 1

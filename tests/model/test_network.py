@@ -1,3 +1,6 @@
+import resource
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -100,3 +103,34 @@ def test_an_input_too_small_for_the_layers_is_refused():
     values["datasets"]["ai"]["input_size"] = 12
     with pytest.raises(UserError, match=r"conv_layers = 3 does not fit an input of 12 pixels.*input_size"):
         network.build(params.Params.model_validate(values))
+
+
+@pytest.mark.parametrize(
+    ("size", "changes"),
+    [
+        (1024, {"conv_layers": 1}),  # the dense layer alone: 511 x 511 x 16 x 512 weights
+        (48, {"model.dense_units": 65_536, "model.filters": [16, 32, 4096, 128]}),
+        (208, {"model.filters": [4096] * 4, "conv_layers": 4}),
+        (1024, {"model.filters": [4096, 1, 1, 1], "model.dense_units": 1}),  # few weights, 4 billion values
+    ],
+)
+def test_a_network_that_fits_no_use_is_refused_before_anything_is_allocated(size, changes):
+    values = params.changed(params.load().model_dump(mode="json"), changes | {"datasets.ai.input_size": size})
+    chosen = params.check(values, Path("params.yaml"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError) as raised:
+        network.build(chosen)
+    (line,) = str(raised.value).splitlines()
+    for named in ("conv_layers = ", "model.filters = ", "model.dense_units = ", f"datasets.ai.input_size = {size}"):
+        assert named in line
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_weights_are_foretold_as_keras_makes_them(layers):
+    built = network.build(with_values(conv_layers=layers))
+    parts = [built._layers[0], *built.layers]
+    assert network.weights_of(parts) == built.count_params()
+    foretold = network.weight_shapes(parts)
+    for layer in built.layers:
+        assert {weight.name: tuple(weight.shape) for weight in layer.weights} == foretold.get(layer.name, {})

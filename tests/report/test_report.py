@@ -84,15 +84,36 @@ def test_a_row_finishes_its_cell_until_any_param_changes(folder):
     [
         (("conv_layers: [2, 3]", "conv_layers: [2, 9]"), "conv_layers = 9 is not allowed"),
         (("model.dropout", "model.drop"), "model.drop is not a param"),
-        (("cells:", "sells:"), "cannot be read as a grid"),
-        (("data: made-up", "data: {"), "cannot be read as a grid"),
+        (("model.dropout", "epochs.dropout"), "epochs.dropout is not a param"),
+        (("model.dropout", "model"), "model = 0.0 is not allowed"),
+        (("cells:", "sells:"), "cells is missing"),
+        (("data: made-up numbers", "data: 7"), "data = 7 is not allowed"),
+        (("data: made-up", "data: {"), "cannot be read as YAML: line"),
+        (("params: {epochs: 20}", "params: 20"), "params = 20 is not allowed"),
+        (("[1, 2, 3]}", "[1, 2, 3]}\n  - ai"), "cells.1 = 'ai' is not allowed"),
+        (("{epochs: 20}", "&one {epochs: 20}\nagain: *one"), "is an alias"),
+        (("{epochs: 20}", "{<<: {epochs: 20}}"), "is a merge"),
+        (("made-up", "made-up\t\0"), "cannot be read as YAML: unacceptable character #x0000"),
+        (("[1, 2, 3]", "[" * 10_000), "nested deeper than 10 levels"),
+        (("[1, 2, 3]", str([*range(5000)])), "and 10000 is the most that one grid may have"),
+        (("data", "#" * 10**6 + "\ndata"), "more than 200000 bytes"),
+        ((GRID, ""), "must hold lines of the form"),
+        ((GRID, "- cells\n"), "must hold lines of the form"),
     ],
 )
 def test_a_wrong_grid_is_an_error_that_names_it(folder, change, message):
     (folder / "grid.yaml").write_text(GRID.replace(*change))
     with pytest.raises(UserError, match=message) as error:
         grid.read(folder)
-    assert "grid.yaml" in str(error.value)
+    assert all("grid.yaml" in line for line in str(error.value).splitlines())
+
+
+def test_a_grid_of_one_epoch_gives_a_page(folder):
+    (folder / "grid.yaml").write_text(GRID.replace("epochs: 20", "epochs: 1"))
+    chosen = grid.read(folder)
+    rows = finish(chosen, lambda cell: 0.5)
+    assert [len(curve) for curve in rows["accuracy"]] == [1] * len(chosen.cells)
+    page.write(chosen)
 
 
 def test_intervals_are_those_of_the_textbook():
