@@ -132,12 +132,19 @@ def test_a_server_that_goes_away_in_a_training_costs_neither_it_nor_a_byte(repro
         assert "environment.json" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
 
 
+def written(clone) -> dict:
+    """When each artifact was."""
+    return {path: path.stat().st_mtime_ns for path in (clone.path / "mlruns").rglob("*")}
+
+
 @pytest.mark.slow
 def test_a_project_that_was_moved_predicts_with_the_models_of_its_old_runs(reproduced, client, tmp_path):
     (run,) = runs(client, conv_layers=3)
     copy, moved = Clone(tmp_path / "copy"), Clone(tmp_path / "moved")
     shutil.copytree(reproduced.path, copy.path)
-    copy.run("python", "-m", "src.stages.plot")  # its runs are its own from now on
+    before = written(reproduced)
+    copy.run("python", "-m", "src.stages.plot")
+    assert written(reproduced) == before
     copy.path.rename(moved.path)
     predict = ("python", "-m", "src.predict", "--cropped", "docs/images/faces_416.png", "--run", run.info.run_id)
     assert "faces_416.png" in moved.run(*predict).stdout
