@@ -33,6 +33,7 @@ def half_written(clone: Clone) -> list[Path]:
     return list((clone.path / ".checkpoints").glob("*/.*.part"))
 
 
+@pytest.mark.slow
 def test_killed_at_random_and_while_writing_a_checkpoint_it_ends_with_the_bytes_of_an_undisturbed_run(small, tmp_path):
     # One layer: its dense weights make a checkpoint large enough to be caught in the middle of writing it.
     params = {"epochs": 6, "conv_layers": 1, "model.dense_units": 256}

@@ -169,6 +169,7 @@ def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_re
     assert reproduced.run("git", "status", "--porcelain").stdout == ""
 
 
+@pytest.mark.slow
 def test_three_datasets_queued_on_two_workers_all_land_and_side_by_side_give_the_same_bytes(reproduced, client):
     reproduced.run("dvc", "exp", "run", "--queue", "--force", "-n", "queued")
     reproduced.run("dvc", "exp", "run", "--queue", "-S", "dataset=ai_half,ai2", "-S", "epochs=1")

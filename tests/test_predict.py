@@ -135,6 +135,7 @@ def test_cropped_faces_get_what_evaluate_gives_them_calibrated(reproduced, tmp_p
     assert table["label"].tolist() == known["predicted"].tolist()
 
 
+@pytest.mark.slow
 def test_any_earlier_model_can_be_used_and_one_of_straightened_faces_straightens(reproduced, tmp_path):
     """By DVC experiment, by git revision, and by MLflow run."""
     members = some_test_faces(reproduced, tmp_path / "faces")
