@@ -10,14 +10,13 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
@@ -25,14 +24,13 @@ from src import command, revisions
 from src.errors import UserError, printable
 from src.faces import photos
 from src.files import MODEL, check_writable, replacing, root
-from src.model import calibration
+from src.model import calibration, saved
 
 if TYPE_CHECKING:  # they import TensorFlow, which takes seconds
     import keras
 
     from src.faces.alignment import Straightener
     from src.faces.detection import Detector
-    from src.model.saved import Known
 
 DRAWN = 12  # faces in a figure, and
 PICTURE = 2**20  # about so many pixels of a photo in it
@@ -100,23 +98,22 @@ class Predictor:
 
     def __init__(self, path: Path):
         self._temperature = calibration.load(path)
+        self._known = saved.known(path)
         self._path = path
+        self._model: keras.Model | None = None
 
-    @cached_property
+    @property
     def labels(self) -> tuple[str, ...]:
-        """Read past `saved`, which imports TensorFlow; but that says what is wrong with a file."""
-        with suppress(OSError, KeyError, TypeError, ValueError), h5py.File(self._path) as file:
-            return tuple(map(str, json.loads(file.attrs["face_emotions"])["labels"]))
-        return self._loaded[1].labels
+        return self._known.labels
 
-    @cached_property
-    def _loaded(self) -> "tuple[keras.Model, Known]":
-        from src.training import runtime
+    def _network(self) -> "keras.Model":
+        """Loaded once; sets TensorFlow up, which finding faces needs, too."""
+        if self._model is None:
+            from src.training import runtime
 
-        runtime.configure(portable=True)
-        from src.model import saved
-
-        return saved.load(self._path)
+            runtime.configure(portable=True)
+            self._model, _ = saved.load(self._path)
+        return self._model
 
     @cached_property
     def _detector(self) -> "Detector":
@@ -128,12 +125,11 @@ class Predictor:
     def _straightener(self) -> "Straightener | None":
         from src.faces.alignment import Straightener
 
-        known = self._loaded[1]
-        return Straightener(known.input_size) if known.align == "eyes" else None
+        return Straightener(self._known.input_size) if self._known.align == "eyes" else None
 
     @property
     def parameters(self) -> int:
-        return self._loaded[0].count_params()
+        return self._network().count_params()
 
     def rows(self, paths: list[str], cropped: bool) -> Iterator[tuple[photos.Found, Row]]:
         """What is found in the photos, in their order, and what the network says to it."""
@@ -149,13 +145,13 @@ class Predictor:
     def _faces(self, batch: list[photos.Photo | photos.Found], cropped: bool) -> list[photos.Found]:
         if not any(isinstance(photo, photos.Photo) for photo in batch):
             return batch
-        known = self._loaded[1]
+        self._network()
         if cropped:
-            return photos.cropped(batch, known, self._straightener)
-        return photos.detected(batch, known, self._detector)
+            return photos.cropped(batch, self._known, self._straightener)
+        return photos.detected(batch, self._known, self._detector)
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
-        scored = self._loaded[0].predict_on_batch(images[..., None].astype(np.float32) / 255)
+        scored = self._network().predict_on_batch(images[..., None].astype(np.float32) / 255)
         return calibration.tempered(scored, self._temperature)
 
 
@@ -163,7 +159,7 @@ def _model_of(run: str, folder: Path) -> Path:
     """The model of a DVC experiment, a git revision or an MLflow run, with its calibration, in `folder`."""
     try:
         commit = revisions.resolve(root(), run)
-    except UserError:
+    except revisions.UnknownRevision:
         from src import tracking
 
         return tracking.download_model(run, folder)

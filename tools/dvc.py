@@ -1,24 +1,57 @@
-"""`dvc`, which writes dvc.lock, dvc.yaml and params.yaml whole or not at all; `make` puts it into .venv/bin.
+"""`dvc`, which writes its files whole or not at all; `make` puts it into .venv/bin.
 
-DVC 3.67 empties a file and then fills it. Killed in between, it leaves a dvc.lock that no later `dvc repro` accepts
-("validation failed. required key not provided"); of 100 kills at random moments one or two hit it.
+DVC 3.67 empties a file and then fills it. Killed in between, it leaves a dvc.lock ("validation failed. required key not
+provided") or a .dvc/tmp/rwlock ("JSON structure is corrupted") with which no later `dvc repro` begins. Of 100 kills at
+random moments one or two do that.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
+from dvc import rwlock
 from dvc.cli import main
 from dvc.utils.serialize import _common, _yaml
 
 
-def _dump_whole(path, data, dumper, fs=None, **arguments) -> None:
+@contextmanager
+def _whole(path, encoding: str = "utf-8") -> Iterator[TextIO]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w+", encoding="utf-8") as file:
-        dumper(data, file, **arguments)
+    with temporary.open("w+", encoding=encoding) as file:
+        yield file
     temporary.replace(path)
+
+
+def _dump_whole(path, data, dumper, fs=None, **arguments) -> None:
+    """In place of what writes dvc.lock, dvc.yaml and params.yaml."""
+    with _whole(path) as file:
+        dumper(data, file, **arguments)
+
+
+class _WholeFiles:
+    """DVC's file system, for what writes .dvc/tmp/rwlock."""
+
+    def __init__(self, fs):
+        self._fs = fs
+
+    def __getattr__(self, name: str):
+        return getattr(self._fs, name)
+
+    def open(self, path, mode: str = "r", **arguments):
+        return _whole(path, **arguments) if mode == "w" else self._fs.open(path, mode, **arguments)
+
+
+_edit_rwlock = rwlock._edit_rwlock
+
+
+def _edit_rwlock_whole(folder, fs, hardlink):
+    return _edit_rwlock(folder, _WholeFiles(fs), hardlink)
 
 
 if __name__ == "__main__":
     _common._dump_data = _yaml._dump_data = _dump_whole
+    rwlock._edit_rwlock = _edit_rwlock_whole
     sys.exit(main())

@@ -41,7 +41,7 @@ def _figures(params: Params, rng: np.random.Generator):
     yield "confusion", charts.confusion(matrix, labels, f"{run_title}: {split}")
 
     images, actual = arrays.load(ARRAYS, split)
-    table = pd.read_csv(PREDICTIONS, keep_default_na=False)
+    table = pd.read_csv(PREDICTIONS, dtype={"actual": str, "predicted": str}, keep_default_na=False)
     probabilities = table[labels].to_numpy()
     one = int(rng.integers(len(table)))
     title = f"A {split} image: {data}"

@@ -115,7 +115,10 @@ class Run:
         if run.info.run_id != self.id:
             self.id, self._held, self._latest = run.info.run_id, {}, {}
         # A kill can come between a run and its params.
-        values = _flat(self.params.model_dump(mode="json"), ".")
+        values = self.params.model_dump(mode="json")
+        if labels := values["layout"]["labels"]:  # names of other people's folders, which MLflow need not take
+            values["layout"]["labels"] = json.dumps(labels)
+        values = _flat(values, ".")
         lacking = [Param(name, str(value)) for name, value in values.items() if name not in run.data.params]
         self._client.log_batch(self.id, params=lacking)
         return run
