@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -38,7 +39,8 @@ def start(clone: Clone, log: Path) -> subprocess.Popen:
 
 def kill(process: subprocess.Popen) -> None:
     """As a crash of the machine does: `dvc`, its stage, and whatever they started."""
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -46,7 +48,7 @@ def durations(clone: Clone, log: Path) -> dict[str, float]:
     """Seconds from the start of each stage to that of the next, in a run that nobody disturbs."""
     process, began = start(clone, log), {}
     while process.poll() is None:
-        began |= {stage: time.monotonic() for stage in _started(log, 0) if stage not in began}
+        began |= {stage: time.monotonic() for stage in _begun(log, 0, STAGES[0]) if stage not in began}
         time.sleep(0.01)
     assert process.returncode == 0, log.read_text()[-3000:]
     moments = [*began.values(), time.monotonic()]
@@ -56,19 +58,23 @@ def durations(clone: Clone, log: Path) -> dict[str, float]:
 def killed(clone: Clone, log: Path, seconds: dict[str, float], moments: random.Random) -> Outcome:
     """Kills `dvc repro` in `clone` again and again, up to ten times, and then lets it finish."""
     kills = []
-    for stage in STAGES:
+    for place in STAGES:
         offset = log.stat().st_size if log.exists() else 0
         process = start(clone, log)
-        while process.poll() is None and stage not in _started(log, offset):
+        while process.poll() is None and not _begun(log, offset, place):
             time.sleep(0.002)
-        moment = moments.uniform(0, 1.2 * seconds[stage])  # beyond its end, too: DVC takes over what it wrote
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
+        if process.poll() is None:
+            stage = _begun(log, offset, place)[0]
+            began, moment = time.monotonic(), moments.uniform(0, 1.2 * seconds[stage])
+            # At the latest when the next stage has begun: DVC has just taken over what this one wrote.
+            while process.poll() is None and time.monotonic() - began < moment:
+                if _begun(log, offset, place) != [stage]:
+                    break
+                time.sleep(0.002)
             kill(process)
-            kills.append((stage, moment))
-            continue
-        if process.returncode:
+            if process.returncode == -signal.SIGKILL:  # not ended by itself in the last moment
+                kills.append((stage, time.monotonic() - began))
+        elif process.returncode:
             return Outcome(kills, f"dvc repro ends with {process.returncode}: {log.read_text()[-1500:]}")
     process = start(clone, log)
     if process.wait():
@@ -90,14 +96,15 @@ def difference(clone: Clone, undisturbed: Clone, epochs: int) -> str:
     return ""
 
 
-def _started(log: Path, offset: int) -> list[str]:
-    """The stages that DVC began according to what the log holds from `offset` on."""
+def _begun(log: Path, offset: int, place: str) -> list[str]:
+    """The stages from `place` on that DVC has begun, according to what the log holds from `offset` on."""
     if not log.exists():
         return []
     with log.open("rb") as file:
         file.seek(offset)
         said = file.read().decode(errors="replace")
-    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage '")]
+    stages = [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage '")]
+    return [stage for stage in stages if STAGES.index(stage) >= STAGES.index(place)]
 
 
 def main() -> int:
