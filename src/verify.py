@@ -41,7 +41,10 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
             return []
         report = [f"different: {path} ({committed[path]} -> {again.get(path)})" for path in differing]
         report += _first_difference(history, (copy / "metrics/history.csv").read_text(encoding="utf-8"))
-    then = tracking.environment_of(committed[MODEL.as_posix()])
+    try:
+        then = tracking.environment_of(committed[MODEL.as_posix()])
+    except tracking.StoreError as error:  # what differs has taken a training to find out, and is said all the same
+        return [*report, f"the environment of the committed result is not to be had: {error}"]
     return report + _side_by_side(then, environment.fingerprint())
 
 
