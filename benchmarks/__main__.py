@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.prepare import HERE, source
 from benchmarks.tables import markdown
 from src import environment
-from src.files import replacing
+from src.core.files import replacing
 
 NAMES = ("epoch", "target", "mathematics", "profile", "preprocess", "predict", "growth", "idle")
 DRAWN = ("growth", "idle")  # always on drawn faces

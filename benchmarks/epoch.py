@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.prepare import run_stage, source, write_params
 from benchmarks.sides import Side
 from benchmarks.tables import compared
-from src.files import RAW
+from src.core.files import RAW
 
 TURNS = 5
 OURS = {  # what -> runs at once, changed params

@@ -22,7 +22,7 @@ def _stages(folder: Path, scale: float) -> list[dict]:
     rows = []
     for stage in STAGES:
         started = time.perf_counter()
-        process = python(folder, "-m", f"src.stages.{stage}")
+        process = python(folder, "-m", f"src.{stage}")
         _, status, usage = os.wait4(process.pid, 0)  # the peak of this one child
         seconds = time.perf_counter() - started
         if status:

@@ -29,7 +29,7 @@ def measure(folder: Path) -> pd.DataFrame:
     link_code(folder)
     for stage in ("train", "evaluate"):
         run_stage(folder, stage)
-    from src.predict import Predictor
+    from src.predict.predictor import Predictor
 
     paths = sorted(map(str, (folder / "images/test").rglob("PrivateTest*")))
     paths = paths or sorted(str(path) for path in (folder / "images/test").rglob("*.*"))
@@ -77,7 +77,7 @@ def _peer(folder: Path):
 
 
 def _answers(peer, paths: list[str]) -> Iterator[list[str]]:
-    from src.predict import ahead
+    from src.predict.predictor import ahead
 
     for batch in ahead(_batches(paths)):
         yield [LABELS[best] for best in peer.predict_on_batch(batch).argmax(axis=1)]

@@ -42,7 +42,7 @@ def python(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen:
 
 
 def run_stage(folder: Path, stage: str) -> None:
-    process = python(folder, "-m", f"src.stages.{stage}", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = python(folder, "-m", f"src.{stage}", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, complaints = process.communicate()
     if process.returncode:
         raise SystemExit(f"error: stage {stage} failed\n{complaints[-2000:]}")

@@ -22,8 +22,9 @@ def measure(folder: Path) -> pd.DataFrame:
 def _compared(folder: Path, changes: dict[str, object]) -> pd.DataFrame:
     from benchmarks.report_pipeline import generators
     from src import params
-    from src.dataset import arrays, manifest
-    from src.files import MANIFEST, RAW
+    from src.core import manifest
+    from src.core.files import MANIFEST, RAW
+    from src.preprocess import decode
 
     folder_for(folder, **changes)
     chosen = params.load(folder / "params.yaml")
@@ -37,7 +38,7 @@ def _compared(folder: Path, changes: dict[str, object]) -> pd.DataFrame:
                 generator[number]
 
     def ours() -> None:
-        arrays.write(folder / "again", archive, table, chosen.data.labels, size, chosen.preprocess)
+        decode.write(folder / "again", archive, table, chosen.data.labels, size, chosen.preprocess)
 
     pixels = chosen.data.native_size
     what = f"{len(table):,} images of {pixels} x {pixels} pixels, to {size} x {size}"

@@ -54,15 +54,14 @@ def take() -> tuple[dict[str, float], dict[str, float]]:
         Group -> seconds, and for the convolutions the seconds their arithmetic would take as one matrix product.
     """
     from src import params
-    from src.dataset import arrays
-    from src.files import ARRAYS
-    from src.training import runtime
+    from src.core import arrays, runtime
+    from src.core.files import ARRAYS
 
     chosen = params.load()
     runtime.configure(chosen.portable)
     import tensorflow as tf
 
-    from src.training import batches, fit
+    from src.train import batches, fit
 
     images, labels = arrays.load(ARRAYS, "train")
     classes = len(chosen.data.labels)

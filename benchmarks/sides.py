@@ -104,11 +104,11 @@ def report(turns: Turns) -> None:
 def ours(turns: Turns) -> None:
     """As the train stage does it: checkpointed, and every epoch in MLflow."""
     from src import tracking
-    from src.training.checkpoint import Checkpoints
+    from src.train.checkpoint import Checkpoints
 
     chosen, train, validation = _prepared()
     with tracking.open_run(chosen, "benchmark") as tracked:
-        from src.training.fit import fit
+        from src.train.fit import fit
 
         def on_epoch(history: list[dict[str, float]]) -> None:
             tracked.log_history(history)
@@ -121,7 +121,7 @@ def ours(turns: Turns) -> None:
 
 def xla(turns: Turns) -> None:
     chosen, train, validation = _prepared()
-    from src.training import batches, fit
+    from src.train import batches, fit
 
     classes = len(chosen.data.labels)
     model = fit.compiled(chosen, len(train[0]))
@@ -136,9 +136,8 @@ def xla(turns: Turns) -> None:
 def _prepared():
     """Params, training arrays and validation arrays of the current folder; TensorFlow set up."""
     from src import params
-    from src.dataset import arrays
-    from src.files import ARRAYS
-    from src.training import runtime
+    from src.core import arrays, runtime
+    from src.core.files import ARRAYS
 
     chosen = params.load()
     runtime.configure(chosen.portable)

@@ -1,3 +1,1 @@
-from src import pinning
-
-pinning.pin()
+from src import core as core  # pins the environment, before any library reads it

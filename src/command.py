@@ -6,8 +6,21 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from src import pinning
+from src import identity, params
+from src.core import pinning
 from src.errors import UserError, printable
+from src.params import Params
+
+
+def stage(name: str, main: Callable[[Params], None]) -> NoReturn:
+    """Runs a stage as `run` does: with the params that dvc.yaml lists for it, once all of params.yaml is right."""
+
+    def checked() -> None:
+        loaded = params.load()
+        identity.check_libraries(name)
+        main(loaded.only(identity.listed_params(name)["params.yaml"]))
+
+    run(checked)
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -1,11 +1,14 @@
-"""What a result depends on besides commit, params and data. Logged to MLflow, never written to a DVC output."""
+"""What a result depends on besides commit, params and data: never in a DVC output, kept beside the checkpoints."""
 
+import json
 import os
 import platform
+import time
 from importlib.metadata import distributions
 from pathlib import Path
 
-from src import pinning
+from src.core import pinning
+from src.core.files import root, write_json
 
 SHORT = ("cpu.model", "cpu.cores", "cpu.features", "system", "python", "package.tensorflow", "package.keras")
 # Settings of libraries and of the loader that are left as they are: bits do not depend on them, as far as is known.
@@ -27,6 +30,45 @@ def fingerprint() -> dict[str, str]:
     found |= {f"ignored.{name}": value for name, value in pinning.ignored().items()}
     found |= {f"package.{d.name.lower()}": d.version for d in distributions()}
     return dict(sorted(found.items()))
+
+
+SECONDS = "seconds_per_epoch"
+
+
+class Clock:
+    """Notes where the training of an identity runs, and how long its fastest epoch took.
+
+    Whatever else the machine does only makes an epoch longer. It is noted after every epoch, as a training may be
+    killed; one that goes on elsewhere counts there.
+    """
+
+    def __init__(self, key: str):
+        self._key = key
+        self._fingerprint = fingerprint()
+        self._last: float | None = None
+
+    def epoch_ended(self) -> None:
+        now = time.monotonic()
+        before = of_training(self._key)
+        same = {name: value for name, value in before.items() if name != SECONDS} == self._fingerprint
+        fastest = [float(before[SECONDS])] if same and SECONDS in before else []
+        if self._last is not None:
+            fastest.append(round(now - self._last, 2))
+        self._last = now
+        write_json(_noted(self._key), self._fingerprint | ({SECONDS: str(min(fastest))} if fastest else {}))
+
+
+def of_training(key: str) -> dict[str, str]:
+    """The fingerprint of where the training of that identity ran, with `SECONDS` of its fastest epoch if it had two;
+    empty where it never ran in this repository."""
+    try:
+        return json.loads(_noted(key).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def _noted(key: str) -> Path:
+    return root() / ".environments" / f"{key}.json"
 
 
 def described(found: dict[str, str]) -> str:

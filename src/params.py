@@ -6,13 +6,13 @@ import unicodedata
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from src import plain_yaml
+from src.core.labels import canonical
 from src.errors import UserError, printable
-from src.sources.labels import canonical
 
 # Columns that tables have beside those of the labels: data/predictions.csv, metrics/confusion.csv, `predict --csv`.
 COLUMNS = {
@@ -216,6 +216,18 @@ class Params(Section):
         if self.source == "kaggle" and self.whole == "ai" and not self.kaggle.ai:
             raise ValueError("source is kaggle, so kaggle.ai must name a dataset: -S kaggle.ai=msambare/fer2013")
         return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).model_fields:
+            raise AttributeError(f"dvc.yaml does not list {name} among the params of this stage")
+        return super().__getattr__(name)
+
+    def only(self, names: Iterable[str]) -> "Params":
+        """These params alone: reading another one is an error, as DVC would not know that a result depends on it."""
+        narrowed = self.model_copy()
+        for name in set(narrowed.__dict__).difference(names):
+            del narrowed.__dict__[name]
+        return narrowed
 
     @property
     def data(self) -> Dataset:

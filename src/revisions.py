@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from src import pinning, plain_yaml
+from src import plain_yaml
+from src.core import pinning
 from src.errors import UserError
 
 # With these a git hook tells git where the repository is. Its commands are to find the one they are called in.

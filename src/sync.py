@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from src import command, tracking
+from src.core.files import root
 from src.errors import UserError
-from src.files import root
 from src.revisions import call, clean_copy
 
 # Prints nothing but why it was not logged. The code of an early commit may raise anything.
@@ -19,9 +19,14 @@ LOG = """
 import contextlib, sys
 try:
     with contextlib.redirect_stdout(sys.stderr):
-        from src import experiment, params, tracking
-        p = params.load()
-        with tracking.open_run(p, experiment.key(p)) as run:
+        from src import params, tracking
+        try:
+            from src import identity
+            key = identity.of('train').key
+        except ImportError:  # until code was bound to stages
+            from src import experiment
+            key = experiment.key(params.load())
+        with tracking.open_run(params.load(), key) as run:
             run.log_outputs('plot')
 except Exception as error:
     print(str(error) or type(error).__name__)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
-from src import command, environment, params, pinning, tracking
+from src import command, environment, identity, params, plain_yaml
+from src.core import pinning
+from src.core.files import root
 from src.errors import UserError, printable
-from src.files import MODEL, root
 from src.revisions import call, clean_copy, outputs
 
 
@@ -27,7 +28,8 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
         for name in ("dvc.lock", "metrics/history.csv"):
             if not (copy / name).is_file():
                 raise UserError(f"{revision} has no {name}, so nothing to compare with; commit what dvc repro writes")
-        committed = outputs((copy / "dvc.lock").read_text(encoding="utf-8"))
+        lock = (copy / "dvc.lock").read_text(encoding="utf-8")
+        committed = outputs(lock)
         history = (copy / "metrics/history.csv").read_text(encoding="utf-8")
         _adapt(copy / "params.yaml", repository, threads)
         # Into the copy's own store, not the user's.
@@ -41,11 +43,8 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
             return []
         report = [f"different: {path} ({committed[path]} -> {again.get(path)})" for path in differing]
         report += _first_difference(history, (copy / "metrics/history.csv").read_text(encoding="utf-8"))
-    try:
-        then = tracking.environment_of(committed[MODEL.as_posix()])
-    except tracking.StoreError as error:  # what differs has taken a training to find out, and is said all the same
-        return [*report, f"the environment of the committed result is not to be had: {error}"]
-    return report + _side_by_side(then, environment.fingerprint())
+    trained = identity.recorded(plain_yaml.parse(lock, "dvc.lock")["stages"]["train"])
+    return report + _side_by_side(environment.of_training(trained.key), environment.fingerprint())
 
 
 def _adapt(path: Path, repository: Path, threads: int | None) -> None:
@@ -77,7 +76,7 @@ def _first_difference(before: str, after: str) -> list[str]:
 def _side_by_side(then: dict[str, str], now: dict[str, str]) -> list[str]:
     if not then:
         shown = {name: value for name, value in now.items() if not name.startswith("package.")}
-        return ["no run in MLflow knows the environment of the committed result; here:", *_lines(shown)]
+        return ["the committed result was not trained in this repository; here:", *_lines(shown)]
     names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
     lines = [f"  {name}: {then.get(name, '-')} | {now.get(name, '-')}" for name in names]
     return ["environment, committed | here:", *(lines or ["  the same in everything that is recorded"])]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src import pinning
+from src.core import pinning
 from src.params import changed
 from src.revisions import resolve
 

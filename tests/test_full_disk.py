@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.sources.test_fer_csv import rows, table
 
 from src.params import changed
 from tests.conftest import HERE
-from tests.sources.test_fer_csv import rows, table
 
 SMALL = {"rendered.scale": 0.02, "dataset": "ai"}
 # `unshare` gives the stage file systems of its own: a folder becomes a small one, with a copy of what was in it.
@@ -41,7 +41,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def stage(name: str) -> list[str]:
-    return [sys.executable, "-m", f"src.stages.{name}"]
+    return [sys.executable, "-m", f"src.{name}"]
 
 
 def environment(**values: str) -> dict[str, str]:
@@ -97,7 +97,7 @@ def test_split_on_a_full_disk(folder):
 def test_the_table_of_fer2013_where_temporary_files_have_no_room(folder):
     (folder / "fer2013.csv").write_bytes(table(rows() * 20))
     code = (
-        "from src import params, command; from src.sources import local; p = params.load(); command.run("
+        "from src import params, command; from src.download import local; p = params.load(); command.run("
         "lambda: local.images('fer2013.csv', None, p.data.labels, p.layout, p.limits) and None)"
     )
     done = on_a_small_disk(folder, size(folder / "data") + 100, sys.executable, "-c", code, TMPDIR="data")

@@ -14,9 +14,10 @@ import yaml
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 from pydantic import ValidationError
 
-from src import params, predict
-from src.dataset import scores
+from src import params
 from src.errors import UserError
+from src.evaluate import scores
+from src.predict import predictor as predict
 
 REPOSITORY = Path(__file__).parents[1]
 MISSING = object()

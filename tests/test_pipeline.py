@@ -104,7 +104,7 @@ def test_a_dead_tracking_server_stops_before_training(reproduced, tmp_path):
 
 
 def test_a_server_that_is_gone_after_the_outputs_are_written_fails_no_stage(reproduced):
-    done = reproduced.run("python", "-m", "src.stages.plot", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    done = reproduced.run("python", "-m", "src.plot", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     (said,) = (line for line in done.stderr.splitlines() if "MLflow" in line)
     assert "the outputs are complete, but MLflow has not all of them" in said
     assert "`make mlflow-sync`" in said
@@ -120,13 +120,13 @@ def test_a_server_that_goes_away_in_a_training_costs_neither_it_nor_a_byte(repro
         client = mlflow.MlflowClient(server)
         client.create_experiment("face-emotions")
         door.answer, door.after = (500, b"oops"), OPENING + 2  # and the first epoch
-        done = clone.run("python", "-m", "src.stages.train", MLFLOW_TRACKING_URI=door.uri)
+        done = clone.run("python", "-m", "src.train", MLFLOW_TRACKING_URI=door.uri)
         away, left = (line for line in done.stderr.splitlines() if line.startswith("warning"))
         assert "MLflow takes nothing more, training goes on" in away
         assert "MLflow has not all of them" in left
         assert "Data and pipelines are up to date" in clone.run("dvc", "status").stdout
         door.answer = None
-        clone.run("python", "-m", "src.stages.plot", MLFLOW_TRACKING_URI=door.uri)
+        clone.run("python", "-m", "src.plot", MLFLOW_TRACKING_URI=door.uri)
         (run,) = runs(client)
         assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2]
         assert "environment.json" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
@@ -143,7 +143,7 @@ def test_a_project_that_was_moved_predicts_with_the_models_of_its_old_runs(repro
     copy, moved = Clone(tmp_path / "copy"), Clone(tmp_path / "moved")
     shutil.copytree(reproduced.path, copy.path)
     before = written(reproduced)
-    copy.run("python", "-m", "src.stages.plot")
+    copy.run("python", "-m", "src.plot")
     assert written(reproduced) == before
     copy.path.rename(moved.path)
     predict = ("python", "-m", "src.predict", "--cropped", "docs/images/faces_416.png", "--run", run.info.run_id)

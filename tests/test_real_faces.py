@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from src import params
-from src.dataset import policies
-from src.sources import archive, local
-from src.sources.archive import Image
+from src.core import archive
+from src.core.raw import Image
+from src.download import local
+from src.split import policies
 from tests.conftest import HERE, found
 
 PARAMS = params.load(HERE / "params.yaml")

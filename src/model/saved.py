@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 from pydantic import ValidationError
 
+from src.core.files import replacing
 from src.errors import UserError
-from src.files import replacing
 from src.params import Align, InputSize, Interpolation, LabelNames, Name, Params, Section, Source, described
 
 if TYPE_CHECKING:  # takes seconds, and who only wants to know the labels needs none of it

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from src import params, plain_yaml
+from src.core.files import root
 from src.errors import UserError
-from src.files import root
 from src.params import Params, Section
 
 CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with spaces between, one per epoch

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from src.figures import comparisons
-from src.files import replacing
+from src.core.files import replacing
+from src.report import comparisons
 from src.report.claims import FAILS, HOLDS, OPEN, verdicts
 from src.report.grid import Grid
 from src.report.statistics import NOT_RUN, at, by_resolution, cells, last_ten, of_next

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
-from src import environment, params, plain_yaml, tracking
+from src import environment, identity, params, plain_yaml, progress
+from src.core.files import root, write_csv
 from src.errors import UserError
-from src.files import MODEL, root, write_csv
 from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
-from src.revisions import call, experiments, is_shallow, outputs, resolve
+from src.revisions import call, experiments, is_shallow, resolve
 
 FILES = (
     "params.yaml",
@@ -51,12 +50,12 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
     _enqueue(repository, missing)
     # Without pipes: the workers go on in the background and would keep them open.
     call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
-    with tqdm(total=len(grid.cells), initial=len(grid.cells) - len(missing), unit="cell") as progress:
+    with progress.bar(unit="cell", total=len(grid.cells), initial=len(grid.cells) - len(missing)) as bar:
         checked, alive = time.monotonic(), workers
         while missing:
             time.sleep(5)
             before, missing = len(missing), _collect(repository, grid, missing)
-            progress.update(before - len(missing))
+            bar.update(before - len(missing))
             if missing and time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
                 alive = _check(repository, missing, workers, alive)
                 checked = time.monotonic()
@@ -145,10 +144,11 @@ def _wrote(repository: Path, grid: Grid, cell: Cell, commit: str) -> bool:
     found = params.check(plain_yaml.parse(texts["params.yaml"], place), place)
     if cell._replace(params=found).digest != cell.digest:
         return False
-    model = outputs(texts["dvc.lock"])[MODEL.as_posix()]
+    trained = identity.recorded(plain_yaml.parse(texts["dvc.lock"], "dvc.lock")["stages"]["train"])
+    noted = environment.of_training(trained.key)
     row = _row(cell, texts) | {
-        "seconds_per_epoch": tracking.seconds_per_epoch(model),
-        "environment": environment.described(tracking.environment_of(model)),
+        "seconds_per_epoch": noted.get(environment.SECONDS),
+        "environment": environment.described(noted),
         "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
     }
     others = stored(grid.csv).query("name != @cell.name").to_dict("records")

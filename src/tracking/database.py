@@ -16,7 +16,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
-from src.files import replacing, root
+from src.core.files import replacing, root
 
 EXPERIMENT = "face-emotions"
 AGAIN = "move it away, and `make mlflow-sync` makes a new one with every run"

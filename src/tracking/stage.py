@@ -7,10 +7,12 @@ from contextlib import contextmanager, suppress
 
 from tqdm import tqdm
 
+from src import environment, identity
 from src.errors import printable
-from src.params import Params
-from src.tracking.run import Run, open_run
-from src.tracking.store import StoreError
+from src.params import Params, load
+from src.tracking.connection import StoreError
+from src.tracking.log import Log, open_run
+from src.tracking.run import Run
 
 SHARE = 10  # what takes nothing is tried again after so many times the seconds that trying took
 
@@ -18,20 +20,20 @@ SHARE = 10  # what takes nothing is tried again after so many times the seconds 
 class Stage:
     """Logs to a run, says once that the store takes nothing more, and goes on."""
 
-    def __init__(self, run: Run):
-        self._run = run
+    def __init__(self, log: Log):
+        self._log = log
         self._lost = ""  # why the last thing was not taken
         self._next = 0.0
 
     def log_history(self, history: list[dict[str, float]]) -> None:
         """Logs the curves so far, with the epochs that were not taken before."""
-        self._run.remember(history)
+        self._log.remember(history)
         started = time.monotonic()
         if started < self._next:
             return
         lost, self._lost = self._lost, ""
         try:
-            self._run.log_history(history)
+            self._log.log_history(history)
         except StoreError as error:
             self._lost = str(error)
             now = time.monotonic()
@@ -44,47 +46,47 @@ class Stage:
     def log_outputs(self, stage: str) -> None:
         self._lost = ""
         try:
-            self._run.log_outputs(stage)
+            self._log.log_outputs(stage)
         except StoreError as error:
             self._lost = str(error)
 
     def finish(self) -> None:
         if not self._lost:
             try:
-                self._run.finish()
+                self._log.run.finish()
             except StoreError as error:
                 self._lost = str(error)
         else:
             with suppress(StoreError):
-                self._run.finish("FAILED")
+                self._log.run.finish("FAILED")
         if self._lost:
             _later(self._lost)
 
 
 @contextmanager
 def open_stage(params: Params, key: str) -> Iterator[Stage]:
-    """The experiment's run, for a training: what MLflow does not take is said, and does not end it.
+    """As `open_run`, for a training that begins: what MLflow does not take is said, and does not end it.
 
     Raises:
         StoreError: it takes nothing from the start: a dead server must not cost a training.
     """
-    run = Run(params, key)
-    stage = Stage(run)
+    log = Log(Run(params, key))
+    stage = Stage(log)
     try:
-        run.log_environment()
+        log.log_environment(environment.fingerprint())
         yield stage
     except BaseException:
         with suppress(StoreError):
-            run.finish("FAILED")
+            log.run.finish("FAILED")
         raise
     stage.finish()
 
 
-def log_stage(params: Params, key: str, stage: str) -> None:
+def log_stage(stage: str) -> None:
     """Logs what the stages up to `stage` have written; says so if MLflow does not take it."""
     try:
-        with open_run(params, key) as run:
-            run.log_outputs(stage)
+        with open_run(load(), identity.of("train").key) as log:
+            log.log_outputs(stage)
     except StoreError as error:
         _later(str(error))
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.evaluate.rotation import turned
 from src.faces.alignment import LEFT_EYE, RIGHT_EYE, Straightener, crop
 from src.faces.detection import Detector, Face
-from src.faces.rotation import turned
 
 SHEET = Path(__file__).parents[2] / "docs/images/faces_416.png"
 EMPTY = np.full((100, 100), 128, np.uint8)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from src import params
-from src.model import filters, gradcam, network, saved
+from src.evaluate import gradcam
+from src.model import network, saved
+from src.plot import filters
 
 
 def test_filters_are_read_as_keras_has_them_and_give_what_keras_gives(tmp_path):

@@ -1,6 +1,7 @@
 """A repository of its own for the real MLflow, and what runs in it."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -38,6 +39,7 @@ def repository(tmp_path, monkeypatch) -> Path:
     """As a stage sees it, without a database."""
     folder = tmp_path / "repository"
     (folder / "metrics").mkdir(parents=True)
+    shutil.copy(HERE / "dvc.yaml", folder)
     (folder / "metrics" / "preprocess.json").write_text('{"data_sha256": "abc"}')
     for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
         monkeypatch.delenv(name)

@@ -168,14 +168,16 @@ def without_privileges(code: str, cwd: Path) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("there", [True, False])
 def test_a_store_that_is_read_only_says_so_to_who_logs_and_can_be_read(there, repository, migrated):
     (repository / ".dvc/tmp").mkdir(parents=True)
-    shutil.copy(HERE / "params.yaml", repository)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(HERE / name, repository)
     if there:
         (repository / "mlflow.db").write_bytes(migrated)
         (repository / "mlflow.db").chmod(0o444)
     repository.chmod(0o555)
-    start = "from src import command, params, tracking; command.run(lambda: "
-    done = without_privileges(f"{start}tracking.Run(params.load(), 'k'))", repository)
+    start = "from src import command, params, tracking; from pathlib import Path; command.run(lambda: "
+    done = without_privileges(f"{start}tracking.open_run(params.load(), 'k').__enter__())", repository)
     assert done.returncode == 1, done.stderr
     why = "attempt to write a readonly database" if there else "Permission denied"
     assert re.fullmatch(f"error: .*mlflow\\.db: .*{why}; it or its folder is not yours to write\n", done.stderr)
-    assert without_privileges(f"{start}print(tracking.environment_of('x')))", repository).stdout == "{}\n"
+    done = without_privileges(f"{start}tracking.download_model('x', Path()))", repository)
+    assert done.stderr == "error: x is neither a DVC experiment or git revision nor an MLflow run, by id or name\n"

@@ -59,7 +59,7 @@ def test_a_copy_of_a_project_keeps_its_runs_to_itself(store, settings, tmp_path,
     before = contents(store)
     monkeypatch.setenv("DVC_ROOT", str(copy))
     # In a process of its own, since MLflow remembers where a run's artifacts are.
-    log = f"{LOAD}\nwith tracking.open_run(p, 'old') as run: run.log_environment()"
+    log = f"{LOAD}\nwith tracking.open_run(p, 'old') as run: run.log_environment({'a': 'b'})"
     _, said = python(log, copy).communicate(timeout=60)
     assert (copy / f"mlruns/{old}/artifacts/environment.json").exists(), said
     assert contents(store) == before

@@ -1,0 +1,25 @@
+"""Stage 1: the source's images -> data/raw.zip."""
+
+from src import command
+from src.core import raw
+from src.core.files import RAW
+from src.download import kaggle, local, rendered, selection
+from src.params import Params
+
+
+def main(params: Params) -> None:
+    whole = params.datasets[params.whole]
+    if params.source == "rendered":
+        images = rendered.images(whole, params.rendered)
+    elif params.source == "kaggle":
+        handle = getattr(params.kaggle, params.whole)
+        images = kaggle.images(f"kaggle.{params.whole}", handle, whole.labels, params.layout, params.limits)
+    else:
+        images = local.images(params.local_path, params.local_sha256, whole.labels, params.layout, params.limits)
+    if params.dataset == "ai_half":
+        images = selection.select(images, params.data.images / whole.images)
+    raw.write(RAW, images)
+
+
+if __name__ == "__main__":
+    command.stage("download", main)

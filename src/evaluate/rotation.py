@@ -1,0 +1,31 @@
+"""What a turned head costs: held-out faces, turned by an angle, as the network then sees them."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.core import images, raw
+
+BATCH = 256
+
+
+def turned(image: np.ndarray, degrees: float) -> np.ndarray:
+    """The image (height, width) uint8 turned clockwise about its centre; its edge is drawn out into the corners."""
+    height, width = image.shape
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def batches(
+    archive: Path, members: list[str], degrees: float, straighten: Callable | None, size: int, interpolation: str
+) -> Iterator[np.ndarray]:
+    """Images of the archive, turned, and then what preprocess makes of them: (batch, size, size) uint8, in order."""
+    with raw.opened(archive) as opened:
+        remaining = iter(members)
+        while batch := list(islice(remaining, BATCH)):
+            faces = [turned(images.decode(raw.read(opened, member)), degrees) for member in batch]
+            faces = straighten(faces) if straighten else faces
+            yield np.stack([images.resize(face, size, interpolation) for face in faces])

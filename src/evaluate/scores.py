@@ -1,0 +1,50 @@
+"""Probabilities and true labels -> the numbers and tables of evaluate."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
+
+
+def metrics(actual: np.ndarray, probabilities: np.ndarray, labels: list[str], majority: int) -> dict:
+    """Accuracy, loss, macro F1, the majority-class baseline, and precision, recall, F1 and count per label.
+
+    Args:
+        actual: (n,) label positions.
+        probabilities: (n, labels), rows add up to 1.
+        majority: the most frequent label of the training part, which the baseline always answers.
+    """
+    positions = np.arange(len(labels))
+    predicted = probabilities.argmax(axis=1)
+    # In double precision a confident mistake costs what it costs in Keras, which scores logits.
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    per_label = precision_recall_fscore_support(actual, predicted, labels=positions, zero_division=0)
+    names = ("precision", "recall", "f1", "images")
+    return {
+        "images": len(actual),
+        "accuracy": float(accuracy_score(actual, predicted)),
+        "loss": float(log_loss(actual, exact, labels=positions)),
+        "macro_f1": float(f1_score(actual, predicted, labels=positions, average="macro", zero_division=0)),
+        "majority_baseline": float((actual == majority).mean()),
+        "labels": {
+            label: {name: column[number].item() for name, column in zip(names, per_label, strict=True)}
+            for number, label in enumerate(labels)
+        },
+    }
+
+
+def confusion(actual: np.ndarray, predicted: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """A row per true label, which stands in `actual`, with the counts of each predicted one."""
+    counts = confusion_matrix(actual, predicted, labels=np.arange(len(labels)))
+    table = pd.DataFrame(counts, columns=labels)
+    table.insert(0, "actual", labels)
+    return table
+
+
+def predictions(members: pd.Series, actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """One row per image: member, actual, predicted, then the probability of each label."""
+    names = np.array(labels)
+    table = pd.DataFrame(
+        {"member": members.to_numpy(), "actual": names[actual], "predicted": names[probabilities.argmax(axis=1)]}
+    )
+    return pd.concat([table, pd.DataFrame(probabilities, columns=labels)], axis=1)

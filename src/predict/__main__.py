@@ -1,0 +1,150 @@
+"""A photo in, an emotion out: python -m src.predict PHOTO…
+
+Finds the faces in photos and prints, for each, the label and every label's probability, calibrated by the model's
+temperature. The model brings its labels, input size, preprocessing and alignment along.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TextIO
+
+import numpy as np
+
+from src import command, revisions
+from src.core.files import MODEL, check_writable, replacing, root
+from src.errors import UserError, printable
+from src.evaluate import calibration
+from src.predict import photos
+from src.predict.predictor import Predictor, Row
+
+DRAWN = 12  # faces in a figure, and
+PICTURE = 2**20  # about so many pixels of a photo in it
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    if options.figure:
+        check_writable(options.figure)
+    sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every name
+    paths = photos.named(options.photos, sys.stdin and sys.stdin.buffer)
+    for path in paths:
+        if why := photos.problem(path):
+            print(printable(f"{path}: {why}"), file=sys.stderr)
+    with TemporaryDirectory() if options.run else nullcontext() as folder:
+        predictor = Predictor(_model_of(options.run, Path(folder)) if options.run else root() / MODEL)
+        return _predict(predictor, paths, options)
+
+
+def _predict(predictor: Predictor, paths: list[str], options: argparse.Namespace) -> int:
+    drawn: list[tuple[Row, np.ndarray]] = []
+    unreadable = 0
+
+    def rows() -> Iterator[Row]:
+        nonlocal unreadable
+        for found, row in predictor.rows(paths, options.cropped):
+            unreadable += not found.readable
+            if found.pixels is not None and len(drawn) < DRAWN:
+                drawn.append((row, found.pixels))
+            yield row
+
+    answers = rows()
+    first = list(islice(answers, 1))  # what is wrong with the model shall stand alone, not below a header
+    write = _json if options.json else _csv if options.csv else _table
+    write(chain(first, answers), predictor.labels, sys.stdout)
+    if options.figure:
+        _figure(drawn, options.figure)
+    if unreadable:
+        print(f"error: {unreadable} of {len(paths)} photos could not be read", file=sys.stderr)
+    return 1 if unreadable else 0
+
+
+def _model_of(run: str, folder: Path) -> Path:
+    """The model of a DVC experiment, a git revision or an MLflow run, with its calibration, in `folder`."""
+    try:
+        commit = revisions.resolve(root(), run)
+    except revisions.UnknownRevision:
+        from src import tracking
+
+        return tracking.download_model(run, folder)
+    return revisions.get(root(), commit, (MODEL, MODEL.with_name(calibration.NAME)), folder)[0]
+
+
+def _table(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
+    widths = [max(6, len(label)) for label in labels]
+    names = "  ".join(f"{label:>{width}}" for label, width in zip(labels, widths, strict=True))
+    print(printable(f"{'photo':<40}  face  {'emotion':<10}  {names}"), file=out)
+    for row in rows:
+        start = f"{printable(row.photo):<40}  {row.face or '':>4}  "
+        if row.error:
+            print(f"{start}{printable(row.error)}", file=out)
+            continue
+        values = "  ".join(f"{v:>{w}.1%}" for v, w in zip(row.probabilities.values(), widths, strict=True))
+        print(f"{start}{printable(row.label):<10}  {values}", file=out)
+
+
+def _json(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
+    separator = "[\n"
+    for row in rows:
+        print(separator + _visible(json.dumps(row._asdict(), ensure_ascii=False), out.encoding), end="", file=out)
+        separator = ",\n"
+    print("\n]" if separator == ",\n" else "[]", file=out)
+
+
+def _visible(text: str, encoding: str) -> str:
+    """JSON with what a terminal would obey or cannot show as JSON's own escapes, which read back as it was."""
+    shown = (one.isprintable() and one.encode(encoding, "ignore") for one in text)
+    return "".join(one if fine else json.dumps(one)[1:-1] for one, fine in zip(text, shown, strict=True))
+
+
+def _csv(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    edges = ("left", "top", "right", "bottom")
+    names = map(printable, labels)
+    writer.writerow(["photo", "face", *edges, "roll", "label", "probability", *names, "error"])
+    for row in rows:
+        box, values = row.box or [None] * 4, (row.probabilities or dict.fromkeys(labels)).values()
+        line = [row.photo, row.face, *box, row.roll, row.label, row.probability, *values, row.error]
+        writer.writerow([printable(cell) if isinstance(cell, str) else cell for cell in line])
+
+
+def _figure(drawn: list[tuple[Row, np.ndarray]], path: Path) -> None:
+    from src.plot import faces
+
+    pictures, boxes = [], []
+    for row, _ in drawn:
+        photo = photos.read(row.photo, "RGB", PICTURE)
+        if isinstance(photo, photos.Found):
+            raise UserError(f"--figure: {photo.photo} was there before, but now: {photo.error}")
+        pictures.append(photo.pixels)
+        boxes.append(row.box and tuple(edge / photo.divisor for edge in row.box))
+    probabilities = [row.probabilities for row, _ in drawn]
+    figure = faces.predictions(pictures, boxes, [pixels for _, pixels in drawn], probabilities)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m src.predict", description=__doc__)
+    parser.add_argument(
+        "photos", nargs="+", metavar="PHOTO", help="file, folder or glob; - for a list on standard input"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a JSON array")
+    form.add_argument("--csv", action="store_true", help="print CSV")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help=f"draw the first {DRAWN} faces")
+    parser.add_argument("--cropped", action="store_true", help="the images are faces already; look for none")
+    parser.add_argument(
+        "--run", help="a DVC experiment, a git revision or an MLflow run, by id or name; models/ if not given"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(lambda: main(sys.argv[1:]))

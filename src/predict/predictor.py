@@ -1,0 +1,121 @@
+"""A trained model and photos -> what the network says to each face in them."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from src import progress
+from src.evaluate import calibration
+from src.model import saved
+from src.predict import photos
+
+if TYPE_CHECKING:  # they import TensorFlow, which takes seconds
+    import keras
+
+    from src.faces.alignment import Straightener
+    from src.faces.detection import Detector
+
+
+class Row(NamedTuple):
+    """One face of a photo, or a photo of which there is nothing to say but `error`."""
+
+    photo: str
+    face: int | None
+    box: tuple[int, int, int, int] | None
+    roll: float | None
+    label: str | None
+    probability: float | None
+    probabilities: dict[str, float] | None
+    error: str | None
+
+
+class Predictor:
+    """A trained model, with all that it takes to show it photos. TensorFlow waits for the first that can be read.
+
+    Args:
+        path: of model.h5, with calibration.json beside it.
+
+    Raises:
+        UserError: one of the two files is not what the stages wrote, or they do not belong together.
+    """
+
+    def __init__(self, path: Path):
+        self._temperature = calibration.load(path)
+        self._known = saved.known(path)
+        self._path = path
+        self._model: keras.Model | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._known.labels
+
+    def _network(self) -> "keras.Model":
+        """Loaded once; sets TensorFlow up, which finding faces needs, too."""
+        if self._model is None:
+            from src.core import runtime
+
+            runtime.configure(portable=True)
+            self._model, _ = saved.load(self._path)
+        return self._model
+
+    @cached_property
+    def _detector(self) -> "Detector":
+        from src.faces.detection import Detector
+
+        return Detector()
+
+    @cached_property
+    def _straightener(self) -> "Straightener | None":
+        from src.faces.alignment import Straightener
+
+        return Straightener(self._known.input_size) if self._known.align == "eyes" else None
+
+    @property
+    def parameters(self) -> int:
+        return self._network().count_params()
+
+    def rows(self, paths: list[str], cropped: bool) -> Iterator[tuple[photos.Found, Row]]:
+        """What is found in the photos, in their order, and what the network says to it."""
+        batches = (self._faces(batch, cropped) for batch in photos.batches(paths))
+        with progress.bar(unit="photo", total=len(paths), disable=None) as bar:
+            for batch in ahead(batches):
+                faces = [found.pixels for found in batch if found.pixels is not None]
+                answers = iter(self._probabilities(np.stack(faces)) if faces else ())
+                for found in batch:
+                    yield found, _row(found, self.labels, None if found.pixels is None else next(answers))
+                bar.update(len({found.photo for found in batch}))
+
+    def _faces(self, batch: list[photos.Photo | photos.Found], cropped: bool) -> list[photos.Found]:
+        if not any(isinstance(photo, photos.Photo) for photo in batch):
+            return batch
+        self._network()
+        if cropped:
+            return photos.cropped(batch, self._known, self._straightener)
+        return photos.detected(batch, self._known, self._detector)
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        scored = self._network().predict_on_batch(images[..., None].astype(np.float32) / 255)
+        return calibration.tempered(scored, self._temperature)
+
+
+def _row(found: photos.Found, labels: tuple[str, ...], answer: np.ndarray | None) -> Row:
+    place = (found.photo, found.number, found.box, None if found.roll is None else round(found.roll, 1))
+    if answer is None:
+        return Row(*place, None, None, None, found.error)
+    values = dict(zip(labels, (round(float(value), 4) for value in answer), strict=True))
+    best = labels[int(answer.argmax())]
+    return Row(*place, best, values[best], values, None)
+
+
+def ahead(batches: Iterable[list]) -> Iterator[list]:
+    """The same batches; the next one is made on another thread meanwhile."""
+    iterator = iter(batches)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, iterator, None)
+        while (batch := following.result()) is not None:
+            following = pool.submit(next, iterator, None)
+            yield batch

@@ -1,0 +1,149 @@
+"""What the stages have written -> metrics, tags and files of a run, as far as the run lacks it."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pandas as pd
+from mlflow.entities import Metric
+from mlflow.entities import Run as Entity
+
+from src import environment
+from src.core.files import MODEL
+from src.params import Params
+from src.tracking.connection import UPLOAD, StoreError
+from src.tracking.model import PREDICTOR, log_model
+from src.tracking.run import Run, flat
+
+ENVIRONMENT = "environment.json"
+
+Values = dict[tuple[str, int], float]  # (metric, step) -> value
+
+
+class Log:
+    """Compares with what the run holds and writes what it lacks; a run that holds other values is replaced.
+
+    Raises:
+        StoreError: as every method does: the store does not take it.
+    """
+
+    def __init__(self, run: Run):
+        self.run = run
+        self._of = run.id  # the run that `_held` and `_latest` are of
+        self._held: Values = {}
+        self._latest: dict[str, tuple[int, int]] = {}  # metric -> step and timestamp of its newest point in `_held`
+        self._given: dict[tuple[str, int], int] = {}  # when a value was given first, in milliseconds
+
+    def log_outputs(self, stage: str) -> None:
+        """Logs what the stages up to `stage` (train, evaluate or plot) have written."""
+        table = pd.read_csv("metrics/history.csv", float_precision="round_trip")
+        values = _curves(table.drop(columns=["epoch", "source"]).to_dict("records"))
+        words: dict[str, str] = {}
+        for name in ("train",) if stage == "train" else ("train", "eval"):
+            # With slashes, because `mlflow ui` makes a section of charts of what stands before one.
+            results = flat(json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8")), "/")
+            words |= {f"{name}/{key}": value for key, value in results.items() if isinstance(value, str)}
+            numbers = {key: float(value) for key, value in results.items() if not isinstance(value, str)}
+            values |= {(f"{name}/{key}", self.run.params.epochs): value for key, value in numbers.items()}
+        self._log(values, words)
+        log_model(self.run, MODEL)
+        self.log_environment(environment.of_training(self.run.key))
+        files = {MODEL: PREDICTOR, Path("models/calibration.json"): PREDICTOR} if stage != "train" else {}
+        if stage == "plot":
+            files |= {figure: "figures" for figure in sorted(Path("plots").glob("*.png"))}
+        with self.run.alone(UPLOAD) as entity:
+            if stage != "train":
+                self.run.tag_evaluated(entity)
+            for path, folder in files.items():
+                self.run.client.log_artifact(self.run.id, str(path), folder)
+
+    def log_environment(self, fingerprint: dict[str, str]) -> None:
+        """Logs where it is trained, if that is known; not where somebody evaluates it."""
+        if fingerprint:
+            with self.run.alone(UPLOAD):
+                self.run.client.log_dict(self.run.id, fingerprint, ENVIRONMENT)
+
+    def log_history(self, history: list[dict[str, float]]) -> None:
+        """Logs the curves so far: one row per epoch, the first is step 1."""
+        self._log(_curves(history), {})
+
+    def remember(self, history: list[dict[str, float]]) -> None:
+        """Keeps when these epochs ended, for when they are logged."""
+        now = int(time.time() * 1000)
+        for place in _curves(history):
+            self._given.setdefault(place, now)
+
+    def _log(self, values: Values, tags: dict[str, str]) -> None:
+        now = int(time.time() * 1000)
+        with self.run.alone() as entity:
+            self._read(entity, values)
+            held = {place: self._held[place] for place in values if place in self._held}
+            if any(_stored(values[place]) != _stored(value) for place, value in held.items()):
+                # The same training gave other numbers before, on another machine say, or evaluate is another by now.
+                entity = self.run.replace()
+                self._read(entity, values)
+                held = {}
+            self.run.tag(entity, tags)
+            missing = {place: value for place, value in sorted(values.items(), key=_step) if place not in held}
+            # With the same time at each try, so that MLflow knows again what it took without an answer.
+            times = {place: self._given.setdefault(place, now) for place in missing}
+            self.run.client.log_batch(
+                self.run.id, [Metric(name, value, times[name, step], step) for (name, step), value in missing.items()]
+            )
+            self._held |= missing
+            for name, step in missing:
+                self._latest[name] = max(self._latest.get(name, (0, 0)), (step, times[name, step]))
+
+    def _read(self, entity: Entity, values: Values) -> None:
+        """Brings `_held` up to date for the metrics in `values`, with no request for those that nobody has logged."""
+        if self._of != self.run.id:
+            self._of, self._held, self._latest = self.run.id, {}, {}
+        steps: dict[str, set[int]] = {}
+        for name, step in values:
+            steps.setdefault(name, set()).add(step)
+        for point in entity.data.to_proto().metrics:  # the newest one of each metric
+            newest = (point.step, point.timestamp)
+            if point.key not in steps or self._latest.get(point.key) == newest:
+                continue
+            known = steps[point.key] == {point.step}
+            points = [point] if known else self.run.client.get_metric_history(self.run.id, point.key)
+            self._held |= {(point.key, one.step): one.value for one in points}
+            self._latest[point.key] = newest
+
+
+@contextmanager
+def open_run(params: Params, key: str) -> Iterator[Log]:
+    """The training's run, marked as finished or failed when the block ends.
+
+    Args:
+        params: all of params.yaml.
+        key: of the train stage's identity.
+
+    Raises:
+        StoreError: the store does not take it.
+    """
+    log = Log(Run(params, key))
+    try:
+        yield log
+    except BaseException:
+        with suppress(StoreError):  # what ended it says more
+            log.run.finish("FAILED")
+        raise
+    log.run.finish()
+
+
+def _curves(history: list[dict[str, float]]) -> Values:
+    return {(name, step): row[name] for step, row in enumerate(history, 1) for name in row}
+
+
+def _step(item: tuple[tuple[str, int], float]) -> int:
+    return item[0][1]
+
+
+def _stored(value: float) -> str:
+    """As a SQL store has it: without infinity."""
+    largest = sys.float_info.max
+    return repr(value if value != value else min(max(value, -largest), largest))

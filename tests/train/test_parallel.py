@@ -1,0 +1,38 @@
+"""Divided batches and the fused normalisation train what Keras trains."""
+
+import keras
+import numpy as np
+import pytest
+
+from src import params
+from src.model import network
+from src.train.parallel import Parallel
+
+
+def after_training(model: keras.Model, batches: list[int]) -> list[np.ndarray]:
+    model.compile(optimizer=keras.optimizers.SGD(0.001), loss="categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    for size in batches:
+        images = rng.random((size, 48, 48, 1), np.float32)
+        model.train_on_batch(images, np.eye(7, dtype=np.float32)[rng.integers(0, 7, size)])
+    return [variable.numpy() for variable in model.variables]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("layers, at", [(1, "flatten"), (3, "blocks"), (4, "dense")])
+def test_it_trains_weights_and_running_averages_as_keras_does(layers, at, parts):
+    values = params.load().model_dump() | {"conv_layers": layers}
+    values["model"] |= {"dense_units": 8, "dropout_at": at}
+    chosen = params.Params.model_validate(values)
+    batches = [8, 5, parts]  # the last one of an epoch may be smaller
+    ours = after_training(Parallel(network.build(chosen), parts), batches)
+    keras_own = after_training(network.build(chosen), batches)
+    assert len(ours) == len(keras_own)
+    for left, right in zip(ours, keras_own, strict=True):
+        np.testing.assert_allclose(left, right, rtol=2e-3, atol=2e-5)
+
+
+def test_where_it_does_not_train_it_is_the_network():
+    model = Parallel(network.build(params.load()), parts=2)
+    images = np.random.default_rng(0).random((3, 48, 48, 1), np.float32)
+    np.testing.assert_array_equal(model(images), model.network(images))
