@@ -33,9 +33,8 @@ def log_model(run: Run, path: Path) -> None:
     size = run.params.data.input_size
     example = np.full((1, size, size, 1), 0.5, np.float32)  # grey: no face of the data set leaves it this way
     signature = mlflow.models.infer_signature(example, model.predict(example, verbose=0))
-    packages = [
-        f"{name}=={version}" for name, version in run.libraries.items() if name in ("keras", "numpy", "tensorflow")
-    ]
+    versions = plain_yaml.read(Path(identity.LIBRARIES))  # not those that are installed by now
+    packages = [f"{name}=={versions[name]}" for name in ("keras", "numpy", "tensorflow")]
     with run.alone(UPLOAD) as entity, connection.environment({"MLFLOW_TRACKING_URI": run.store.uri}):
         if entity.data.tags.get(MODEL_MD5) == actual:  # another process was sooner
             return
