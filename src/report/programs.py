@@ -55,6 +55,18 @@ class Programs(NamedTuple):
         pairs = zip(self.trials["older"], self.trials["newer"], strict=True)
         return newer in one or any(first in one and second in other for first, second in pairs)
 
+    def described(self, rows: pd.DataFrame) -> str:
+        """How many programs trained these rows, all of one group, and what shows that they are alike."""
+        counts = rows["program"].value_counts(sort=False)
+        listed = ", ".join(f"`{program}` ({count} rows)" for program, count in counts.items()) or "none"
+        if len(counts) < 2:
+            return f"One program, code and libraries, trained them: {listed}."
+        trials = self.trials[self.trials["older"].isin(counts.index) & self.trials["same"]]
+        return (
+            f"{len(counts)} programs, code and libraries, trained them: {listed}. They give the same bytes, as these "
+            f"cells show, which an older and a newer one trained: {', '.join(sorted(trials['cell']))}."
+        )
+
     def comparable(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Of all rows but the outdated ones the largest group whose programs are alike."""
         rows = rows[~rows["program"].isin(self.outdated)]
