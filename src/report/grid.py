@@ -46,6 +46,9 @@ class Cell(NamedTuple):
         datasets that are not used, nor a param that came later and has the value it had before it came."""
         values = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
         values["datasets"] = {name: values["datasets"][name] for name in (self.params.dataset, self.params.whole)}
+        half = values["datasets"].get("ai_half", {})
+        if half.get("part_of") == "ai":  # as the code had it before it was a param
+            del half["part_of"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
