@@ -26,8 +26,8 @@ MOST_IMAGES = 10_000_000  # of a dataset
 
 
 def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}", value):
-        raise ValueError("a dataset's name holds letters from A to Z, digits, '_' and '-', at most 60 in all")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,59}", value):  # so that `dvc exp run -S` takes it as a key
+        raise ValueError("a dataset's name begins with a letter and holds A to Z, a to z, digits, '_', '-', at most 60")
     return value
 
 

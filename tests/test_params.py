@@ -123,7 +123,7 @@ def test_values_arrive_as_written(changed):
         ("datasets", {}, "at least 1 item"),
         ("datasets.ai_half.part_of", "ai3", "`datasets` describes ai, ai2, ai_half"),
         ("datasets.ai_half.part_of", "ai_half", "ai_half is itself a part of ai_half"),
-        ("datasets.ai_half.part_of", "../ai", "letters from A to Z"),
+        ("datasets.ai_half.part_of", "../ai", "a dataset's name begins with a letter"),
         ("datasets.ai_half.part_of", 3, "string"),
         ("source", "web", "'rendered', 'local' or 'kaggle'"),
         ("split.policy", "random", "'holdout'"),
@@ -202,7 +202,7 @@ def test_what_a_stage_reads_is_what_the_file_says(changed, changes):
     assert params.load(path).model_dump(mode="json", exclude_unset=True) == yaml.safe_load(path.read_text())
 
 
-@pytest.mark.parametrize("name", ["mine", "2_faces-b", "-".join("abc" * 10), "x" * 60])
+@pytest.mark.parametrize("name", ["mine", "My_faces-2", "-".join("abc" * 10), "x" * 60])
 def test_a_dataset_has_any_name_and_labels_of_its_own(changed, name):
     path = changed({f"datasets.{name}": MINE["datasets.mine"], "dataset": name, "kaggle": {name: "owner/name"}})
     loaded = params.load(path)
@@ -210,7 +210,9 @@ def test_a_dataset_has_any_name_and_labels_of_its_own(changed, name):
     _validate_param_name(f"datasets.{name}.labels.{'x' * 60}")
 
 
-@pytest.mark.parametrize("name", ["my faces", "", "../ai", "a/b", "a.b", "-ai", "x" * 61, "\x1b[2J", "\u00e4i", "ai\n"])
+@pytest.mark.parametrize(
+    "name", ["my faces", "", "2faces", "../ai", "a/b", "a.b", "-ai", "x" * 61, "\x1b[2J", "ä", "a\n"]
+)
 def test_a_name_that_a_later_stage_could_not_use_is_refused(changed, name):
     path = changed({})
     values = yaml.safe_load(path.read_text())
@@ -219,7 +221,7 @@ def test_a_name_that_a_later_stage_could_not_use_is_refused(changed, name):
     with pytest.raises(UserError) as raised:
         params.load(path)
     (line,) = str(raised.value).splitlines()
-    assert line.startswith(f"{path}: datasets: {name!r} is not allowed: a dataset's name holds letters from A to Z")
+    assert line.startswith(f"{path}: datasets: {name!r} is not allowed: a dataset's name begins with a letter")
 
 
 PART = {"part_of": "ai2", "native_size": 416, "input_size": 48, "labels": dict.fromkeys(SECOND, 5)}

@@ -18,12 +18,11 @@ def heat_maps(model: keras.Sequential, images: np.ndarray) -> np.ndarray:
     """
     last = max(number for number, layer in enumerate(model.layers) if isinstance(layer, CONVOLUTIONS))
     *above, emotion = model.layers[last + 1 :]
-    maps = keras.Sequential(model.layers[: last + 1])(images[..., None].astype(np.float32) / 255)
+    # Some layers train unless told not to.
+    maps = keras.Sequential(model.layers[: last + 1])(images[..., None].astype(np.float32) / 255, training=False)
     with tf.GradientTape() as tape:
         tape.watch(maps)
-        features = maps
-        for layer in above:
-            features = layer(features)  # not training, as layers do unless told
+        features = keras.Sequential(above)(maps, training=False)
         # Scores before the softmax, as in the paper: behind it they are all but flat where the network is sure.
         scores = tf.cast(features, tf.float32) @ tf.convert_to_tensor(emotion.kernel)
         if emotion.use_bias:

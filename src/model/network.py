@@ -50,7 +50,7 @@ def architecture_of(params: Params) -> Architecture:
 
 
 def stack(of: Architecture) -> list[layers.Layer]:
-    """The layers in their order, the input first; each has a name, and a seed where it draws.
+    """The layers in their order, the input first; each has a name.
 
     Per convolutional layer: 3x3 'valid', 2x2 max pooling, ReLU, batch normalisation. The report pools twice
     in a row after the third; a fourth layer, which it does not have, pads 'same'. Pooling is left out where less
@@ -219,6 +219,8 @@ def check(model: keras.Sequential) -> None:
     names = [layer.name for layer in model.layers]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{FILE}: {', '.join(twice)} stands twice in `stack`; make a layer for each place")
+    if len(model.output_shape) != 2:
+        raise UserError(f"{FILE}: the network gives values of shape {model.output_shape} and not a list; edit `stack`")
     operations(model)
     last = model.layers[-1]
     if type(last) is not layers.Dense or last.activation is not keras.activations.softmax:

@@ -116,20 +116,22 @@ def check(params: Params) -> None:
         path = Path(folder, MODEL.name)
         try:
             save(model, path, params)
+        except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(f"{network.FILE}: Keras cannot save this network: {_short(_line(error))}") from error
+        try:
             with h5py.File(path) as file:
                 _recognised(json.loads(_text(file, "model_config")))
-            same = np.array_equal(model(image), load(path)[0](image))
+            loaded, _ = load(path)
         except UserError as error:
-            why = _short(str(error.__cause__ or error))
+            why = _short(_line(error.__cause__ or error))
             raise UserError(f"{network.FILE}: a model of this network could not be loaded: {why}") from error
         except Foreign as error:
             why = _short(f"{error}{f' ({error.__cause__!r})' if error.__cause__ else ''}")
             raise UserError(
                 f"{network.FILE}: a model of this network would not be known again by {why}; give every layer in "
-                "`stack` a name, and a seed where it draws, and edit `read` so that it finds all that `stack` takes "
-                "from an Architecture"
+                "`stack` a name, and edit `read` so that it finds all that `stack` takes from an Architecture"
             ) from error
-    if not same:
+    if not np.array_equal(model(image, training=False), loaded(image, training=False)):
         raise UserError(f"{network.FILE}: a model of this network gives other probabilities once it is loaded")
 
 
@@ -146,8 +148,7 @@ def _reading(path: Path) -> Iterator[h5py.File]:
     except Exception as error:  # whatever HDF5 meets in a damaged file
         if isinstance(error, OSError) and error.errno:
             raise UserError(f"{path} cannot be read: {os.strerror(error.errno)}") from error
-        said = "; ".join(described(error)) if isinstance(error, ValidationError) else str(error)
-        why = _short(" ".join(said.split()))
+        why = _short("; ".join(described(error)) if isinstance(error, ValidationError) else _line(error))
         raise UserError(f"{path} is not a model that the train stage wrote; train one: dvc repro ({why})") from error
 
 
@@ -228,6 +229,10 @@ def _values(path: Path, file: h5py.File, place: str, shape: tuple[int, ...]) -> 
             f"{path}: the weights {layer}/{weight} are no numbers to calculate with; train it again: dvc repro"
         )
     return values
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _short(text: str) -> str:
