@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.sources.test_fer_csv import rows, table
 
 from src.params import changed
 from tests.conftest import HERE
+from tests.download.test_fer_csv import rows, table
 
 SMALL = {"rendered.scale": 0.02, "dataset": "ai"}
 # `unshare` gives the stage file systems of its own: a folder becomes a small one, with a copy of what was in it.

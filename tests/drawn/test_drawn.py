@@ -15,7 +15,8 @@ from numpy._core import _multiarray_umath as numpy_cpu
 
 from src import drawn as rendered
 from src import params
-from src.core import archive
+from src.core import raw
+from src.download import selection
 from src.drawn import photo
 from src.drawn.expression import PROTOTYPES, UNITS, Expression, express
 from src.drawn.features import Features
@@ -141,14 +142,14 @@ def test_no_two_images_have_one_name():
 
 def test_the_half_set_is_half_of_what_is_drawn():
     half, whole = DATASETS["ai_half"], DATASETS["ai"]
-    selected = archive.select(rendered.images(whole, settings()), half.images / whole.images)
+    selected = selection.select(rendered.images(whole, settings()), half.images / whole.images)
     assert len(selected) == 1810
     of_label = Counter(image.label for image in selected)
     for label, full in half.labels.items():
         assert abs(of_label[label] - 0.1 * full) <= 2  # rounded in train and in test
 
 
-def shown(image: archive.Image) -> str:
+def shown(image: raw.Image) -> str:
     """The label of what the image shows, from its name."""
     return image.name.removesuffix(".jpg").partition("_")[2]
 

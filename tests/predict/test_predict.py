@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tests.test_images import FOREIGN, POSTSCRIPT, SIDEWAYS, enlarged, exif, turned, with_fake_ghostscript
 
 from src.evaluate import calibration
 from src.revisions import resolve
 from tests.conftest import HERE, Clone, environment, without_privileges
+from tests.core.test_images import FOREIGN, POSTSCRIPT, SIDEWAYS, enlarged, exif, turned, with_fake_ghostscript
 
 PREDICT = ("python", "-m", "src.predict")
 HEADER = (

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 import pytest
-from tests.test_images import FOREIGN, encoded, noise
 
 from src import params
-from src.core import archive, arrays
+from src.core import arrays, raw
 from src.errors import UserError
 from src.evaluate import rotation
 from src.params import Preprocess
 from src.split import policies
+from tests.core.test_images import FOREIGN, encoded, noise
 
 LABELS = ["sad", "happy"]  # not in alphabetical order
 SIZE = 8
@@ -47,9 +47,7 @@ def prepared(tmp_path):
 
     def prepare(files: dict[str, bytes], policy: str = "report") -> tuple[Path, pd.DataFrame]:
         path = tmp_path / "raw.zip"
-        archive.write(
-            path, [archive.Image(*name.split("/", 2), lambda data=data: data) for name, data in files.items()]
-        )
+        raw.write(path, [raw.Image(*name.split("/", 2), lambda data=data: data) for name, data in files.items()])
         return path, policies.build(path, DEFAULTS.model_copy(update={"policy": policy, "validation_share": 0.5}))
 
     return prepare
@@ -232,7 +230,7 @@ def test_large_images_are_decoded_in_bounded_memory(tmp_path):
     large = encoded(PIL.Image.fromarray(grain), "PNG", compress_level=1)
     assert len(large) > 7_900_000
     members = [f"{folder}/{label}/{i}.png" for folder in ("train", "test") for label in LABELS for i in range(6)]
-    archive.write(tmp_path / "raw.zip", [archive.Image(*name.split("/"), lambda: large) for name in members])
+    raw.write(tmp_path / "raw.zip", [raw.Image(*name.split("/"), lambda: large) for name in members])
     table = pd.DataFrame({"member": members, "label": [name.split("/")[1] for name in members], "split": "train"})
     tracemalloc.start()
     arrays.write(tmp_path / "out", tmp_path / "raw.zip", table, LABELS, SIZE, how())
