@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.prepare import HERE, source
-from benchmarks.tables import markdown
 from src import environment
 from src.core.files import replacing
+from src.report import markdown
 
 NAMES = ("epoch", "target", "mathematics", "profile", "preprocess", "predict", "growth", "idle")
 DRAWN = ("growth", "idle")  # always on drawn faces
@@ -19,7 +19,7 @@ DRAWN = ("growth", "idle")  # always on drawn faces
 def run(name: str) -> None:
     module = import_module(f"benchmarks.{name}")
     with TemporaryDirectory() as temporary:
-        table = markdown(module.measure(Path(temporary) / name))
+        table = markdown.table(module.measure(Path(temporary) / name))
     print(f"{module.__doc__}\n\n{table}\n", flush=True)
     about = environment.described(environment.fingerprint())
     data = "FER-2013" if source()["source"] == "local" and name not in DRAWN else "drawn faces"

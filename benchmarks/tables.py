@@ -18,8 +18,3 @@ def compared(rows: dict[str, list[float]], unit: str = "seconds an epoch") -> pd
         }
         for what, values in rows.items()
     )
-
-
-def markdown(table: pd.DataFrame) -> str:
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (table.columns, *table.itertuples(index=False))]
-    return "\n".join([lines[0], "|" + " --- |" * len(table.columns), *lines[1:]])

@@ -48,7 +48,7 @@ def of(stage: str, repository: Path = Path()) -> Identity:
 
     try:
         with Repo(str(repository)) as project:
-            loaded = project.stage.load_one(name=stage)
+            loaded = project.stage.load_one(str(repository / "dvc.yaml"), name=stage)
             loaded.save_deps(allow_missing=True)
             return recorded(to_single_stage_lockfile(loaded))
     except DvcException as error:

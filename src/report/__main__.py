@@ -15,9 +15,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path("report"), help="holds grid.yaml, default report")
     parser.add_argument("--page", action="store_true", help="only write the page, of the cells that are finished")
     parser.add_argument("--workers", type=int, default=runs.cores(), help="experiments at a time, default one per core")
+    parser.add_argument(
+        "--confirm",
+        nargs="*",
+        metavar="CELL",
+        help="train one cell of each older program again (the soonest done, or these), and note if the bytes are equal",
+    )
     arguments = parser.parse_args()
     chosen = grid.read(arguments.folder)
-    if not arguments.page:
+    if arguments.confirm is not None:
+        runs.confirm(chosen, arguments.confirm, arguments.workers)
+    elif not arguments.page:
         runs.complete(chosen, arguments.workers)
     page.write(chosen)
     print(f"{arguments.folder / 'README.md'}: {len(chosen.rows())} of {len(chosen.cells)} cells")

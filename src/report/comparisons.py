@@ -12,7 +12,7 @@ def panels(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figu
     columns = min(2, len(curves))
     rows = -(-len(curves) // columns)
     figure = Figure(figsize=(5 * columns, 3.6 * rows), layout="constrained")
-    figure.suptitle(title, wrap=True)
+    figure.suptitle(title, wrap=True, parse_math=False)
     places = figure.subplots(rows, columns, squeeze=False).flat
     for axes, (name, (train, validation)) in zip(places, curves.items(), strict=False):
         _band(axes, train, "training", TRAIN)
@@ -40,7 +40,7 @@ def published(
                 list(values), shown, marker, color=colour, markeredgecolor="black", label=f"report, {name}, {which}"
             )
     _label(axes, "", "epoch", "accuracy")
-    axes.set_title(title, wrap=True)
+    axes.set_title(title, wrap=True, parse_math=False)
     return figure
 
 
@@ -79,7 +79,7 @@ def _axes(x: str, title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=x, ylabel="validation accuracy, mean of the last ten epochs")
-    axes.set_title(title, wrap=True)
+    axes.set_title(title, wrap=True, parse_math=False)
     axes.grid(alpha=0.3)
     return figure, axes
 

@@ -1,12 +1,13 @@
 """The grid of a report: which experiments it needs, and which of them are done.
 
 A report is a folder with a `grid.yaml`. Its `cells.csv` has a row for each finished cell, and the row is what makes
-a cell finished: it holds the cell's curves and a hash of every param it ran with.
+a cell finished: it holds the cell's curves, a hash of every param it ran with, and the program that trained it.
 """
 
 import hashlib
 import json
 import math
+import re
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +18,17 @@ from src import params, plain_yaml
 from src.core.files import root
 from src.errors import UserError
 from src.params import Params, Section
+from src.report.programs import Programs
 
 CURVES = ("accuracy", "val_accuracy")  # cells.csv keeps them as numbers with spaces between, one per epoch
 COLUMNS = [
-    *("name", "params", "dataset", "conv_layers", "seed", "epochs", "input_size", "dense_units", "dropout_at"),
+    *("name", "params", "program", "identity", "model"),
+    *("dataset", "conv_layers", "seed", "epochs", "input_size", "dense_units", "dropout_at"),
     *("varied", "train_images", "scored_images", "majority", "parameters", "operations", "seconds_per_epoch"),
     *("commit", "environment", *CURVES),
 ]
-# Every cell's name and row has the first three; where the data lie is no property of an experiment.
-UNNAMED = ("dataset", "conv_layers", "seed", "source", "local_path")
+NAMED = ("dataset", "conv_layers", "seed")  # every cell's name has them
+PLACE = ("source", "local_path")  # where the data lie is no property of an experiment, unless an entry lists several
 MOST_CELLS = 10_000  # a few lists too many in one entry would make millions
 
 
@@ -33,15 +36,16 @@ class Cell(NamedTuple):
     """One experiment of the grid."""
 
     name: str  # of the DVC experiment
-    varied: dict[str, object]  # what sets it apart, besides UNNAMED
+    varied: dict[str, object]  # what sets it apart, besides dataset, layers and seed
     changes: dict[str, object]  # all that it changes in params.yaml
     params: Params  # all that it then has
 
     @property
     def digest(self) -> str:
-        """Of all params; a cell whose params are others by now is not finished. A path is not part of it, nor is a
-        param that came later and has the value it had before it came."""
+        """Of all params; a cell whose params are others by now is not finished. A path is not part of it, nor are the
+        datasets that are not used, nor a param that came later and has the value it had before it came."""
         values = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
+        values["datasets"] = {name: values["datasets"][name] for name in (self.params.dataset, self.params.whole)}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -62,8 +66,8 @@ class Grid(NamedTuple):
     def csv(self) -> Path:
         return self.folder / "cells.csv"
 
-    def rows(self) -> pd.DataFrame:
-        """The rows of the finished cells, in the grid's order; curves as lists of floats."""
+    def finished(self) -> pd.DataFrame:
+        """The rows of the finished cells, of whatever program, in the grid's order; curves as lists of floats."""
         table = stored(self.csv)
         order = {(cell.name, cell.digest): number for number, cell in enumerate(self.cells)}
         place = [order.get(key) for key in zip(table["name"], table["params"], strict=True)]
@@ -72,18 +76,27 @@ class Grid(NamedTuple):
             table[curve] = [[float(value) for value in text.split()] for text in table[curve]]
         return table.reset_index(drop=True)
 
+    def rows(self) -> pd.DataFrame:
+        """Those of `finished` that can stand beside each other: trained by programs that give the same bytes."""
+        return Programs.read(self.folder).comparable(self.finished())
+
     def missing(self) -> list[Cell]:
-        finished = set(self.rows()["name"])
-        return [cell for cell in self.cells if cell.name not in finished]
+        """The cells without a row, and those whose row is of a program that was shown to give other bytes by now."""
+        rows = self.finished()
+        valid = set(rows["name"][~rows["program"].isin(Programs.read(self.folder).outdated)])
+        return [cell for cell in self.cells if cell.name not in valid]
 
 
 def stored(path: Path) -> pd.DataFrame:
     """cells.csv as it is, with rows of other params too."""
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
-    text = ("name", "params", "commit", "environment", *CURVES)
-    table = pd.read_csv(path, dtype=dict.fromkeys(text, str))
-    return table.reindex(columns=COLUMNS)  # rows written before a column came
+    text = ("name", "params", "program", "identity", "model", "commit", "environment", *CURVES)
+    table = pd.read_csv(path, dtype=dict.fromkeys(text, str)).reindex(columns=COLUMNS)  # some came later than rows
+    unbound = table["program"].isna()
+    return table.assign(
+        program=table["program"].astype(object).where(~unbound, "commit " + table["commit"].astype(object))
+    )
 
 
 def read(folder: Path) -> Grid:
@@ -95,16 +108,19 @@ def read(folder: Path) -> Grid:
     path = folder / "grid.yaml"
     content = params.validated(Content, plain_yaml.read(path), path)
     defaults = plain_yaml.read(root() / "params.yaml")
-    lists = [{name: _list(value) for name, value in entry.items()} for entry in content.cells]
-    count = sum(math.prod(map(len, entry.values())) for entry in lists)
+    entries = [{name: _list(value) for name, value in entry.items()} for entry in content.cells]
+    count = sum(math.prod(map(len, entry.values())) for entry in entries)
     if count > MOST_CELLS:
         raise UserError(f"{path}: {count} cells, and {MOST_CELLS} is the most that one grid may have")
-    named = {}
-    for chosen in (dict(zip(entry, values, strict=True)) for entry in lists for values in product(*entry.values())):
-        checked = _params(path, defaults, content.params | chosen)
-        varied = {param: value for param, value in chosen.items() if param not in UNNAMED}
-        name = _name(folder.name, checked, varied)
-        named.setdefault(name, Cell(name, varied, content.params | chosen, checked))
+    named: dict[str, Cell] = {}
+    for entry in entries:
+        unnamed = {*NAMED, *(name for name in PLACE if len(entry.get(name, ())) < 2)}
+        for chosen in (dict(zip(entry, values, strict=True)) for values in product(*entry.values())):
+            checked = _params(path, defaults, content.params | chosen)
+            varied = {param: value for param, value in chosen.items() if param not in unnamed}
+            cell = Cell(_name(folder.name, checked, varied), varied, content.params | chosen, checked)
+            if (other := named.setdefault(cell.name, cell)).params != cell.params:
+                raise UserError(f"{path}: two cells would both be called {cell.name}: {other.changes} {cell.changes}")
     return Grid(folder, content.data, list(named.values()))
 
 
@@ -123,6 +139,14 @@ def _params(path: Path, defaults: dict, changes: dict) -> Params:
 
 def _name(group: str, values: Params, varied: dict) -> str:
     """E.g. report-ai-conv3-dropout-0.0-seed1: names that are alike stand together in `dvc exp show` and `mlflow ui`."""
-    other = [f"{name.split('.')[-1]}-{value}" for name, value in varied.items()]
+    other = [
+        f"{_short(name)}-{Path(str(value)).stem if name == 'local_path' else value}" for name, value in varied.items()
+    ]
     parts = [group, values.dataset, f"conv{values.conv_layers}", *other, f"seed{values.seed}"]
-    return "-".join(parts).replace("_", "-")
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(parts))
+
+
+def _short(param: str) -> str:
+    """The last part of a param's name, unless that is a param too."""
+    last = param.split(".")[-1]
+    return param if last in Params.model_fields else last

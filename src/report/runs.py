@@ -5,16 +5,20 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
 from src import environment, identity, params, plain_yaml, progress
-from src.core.files import root, write_csv
+from src.core.files import MODEL, root, write_csv
 from src.errors import UserError
 from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
-from src.revisions import call, experiments, is_shallow, resolve
+from src.report.programs import Programs
+from src.revisions import call, experiments, is_shallow, outputs, resolve
 
 FILES = (
     "params.yaml",
@@ -33,16 +37,56 @@ def complete(grid: Grid, workers: int) -> None:
         UserError: an experiment failed (rows of the others are kept), this command runs already, or cells are missing
             in a shallow clone.
     """
-    repository = root()
+    with _alone():
+        run(grid.missing(), workers, partial(write_row, grid))
+
+
+def confirm(grid: Grid, names: list[str], workers: int) -> None:
+    """Trains a cell of each older program again by the program of now, and notes whether the bytes are the same.
+
+    Args:
+        names: cells to take; of a program of which none is named, the one that trains soonest.
+
+    Raises:
+        UserError: there is no finished cell of such a name; and as `complete`.
+    """
+    now, programs, rows = identity.of("train").program, Programs.read(grid.folder), grid.finished()
+    if unknown := set(names) - set(rows["name"]):
+        raise UserError(f"{grid.csv} has no finished cell {', '.join(sorted(unknown))}")
+    chosen = {}
+    while len(rows := rows[[not programs.tried(program, now) for program in rows["program"]]]):
+        alike = rows[rows["program"].isin(programs.alike(rows["program"].iloc[0]))]
+        named = alike[alike["name"].isin(names)]
+        soonest = alike.assign(seconds=alike["seconds_per_epoch"] * alike["epochs"]).sort_values("seconds").head(1)
+        chosen |= {row.name: row for row in (named if len(named) else soonest).itertuples(index=False)}
+        rows = rows.drop(alike.index)
+
+    def compare(cell: Cell, row: dict) -> None:
+        old = chosen[cell.name]
+        same = all(row[curve] == _text(getattr(old, curve)) for curve in CURVES) and (
+            pd.isna(old.model) or old.model == row["model"]
+        )
+        Programs.read(grid.folder).add(old.program, now, cell.name, same)
+        write_row(grid, cell, row)
+        print(f"{cell.name}: {'the same bytes as' if same else 'other bytes than'} of program {old.program}")
+
+    with _alone():
+        run([cell for cell in grid.cells if cell.name in chosen], workers, compare)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
     try:
-        with FileLock(repository / ".dvc" / "tmp" / "report.lock", timeout=0):
-            _complete(repository, grid, workers)
+        with FileLock(root() / ".dvc" / "tmp" / "report.lock", timeout=0):
+            yield
     except Timeout as error:
         raise UserError("another `python -m src.report` runs in this repository; wait for it or stop it") from error
 
 
-def _complete(repository: Path, grid: Grid, workers: int) -> None:
-    missing = _collect(repository, grid, grid.missing())
+def run(cells: list[Cell], workers: int, done: Callable[[Cell, dict], None]) -> None:
+    """Runs these cells, and gives each with its row to `done`; errors as `complete`."""
+    repository, program = root(), identity.of("train").program
+    missing = _collect(repository, program, cells, done)
     if not missing:
         return
     if is_shallow(repository):  # it cannot fetch them from the copies in which they ran, and does not say so
@@ -50,14 +94,14 @@ def _complete(repository: Path, grid: Grid, workers: int) -> None:
     _enqueue(repository, missing)
     # Without pipes: the workers go on in the background and would keep them open.
     call("dvc", "queue", "start", "-j", str(workers), cwd=repository, capture=False)
-    with progress.bar(unit="cell", total=len(grid.cells), initial=len(grid.cells) - len(missing)) as bar:
+    with progress.bar(unit="cell", total=len(cells), initial=len(cells) - len(missing)) as bar:
         checked, alive = time.monotonic(), workers
         while missing:
             time.sleep(5)
-            before, missing = len(missing), _collect(repository, grid, missing)
+            before, missing = len(missing), _collect(repository, program, missing, done)
             bar.update(before - len(missing))
             if missing and time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
-                alive = _check(repository, missing, workers, alive)
+                alive = _check(repository, program, missing, workers, alive)
                 checked = time.monotonic()
 
 
@@ -74,13 +118,13 @@ def _enqueue(repository: Path, cells: list[Cell]) -> None:
             call("dvc", "queue", "kill", "--force", cell.name, cwd=repository)
         if state:
             call("dvc", "queue", "remove", cell.name, cwd=repository)
-        if cell.name in names:  # with params that are others by now
+        if cell.name in names:  # with params or of a program that are others by now
             call("dvc", "exp", "remove", cell.name, cwd=repository)
         changes = [f"--set-param={name}={json.dumps(value)}" for name, value in cell.changes.items()]
         call("dvc", "exp", "run", "--queue", "--name", cell.name, *changes, cwd=repository)
 
 
-def _check(repository: Path, missing: list[Cell], workers: int, before: int) -> int:
+def _check(repository: Path, program: str, missing: list[Cell], workers: int, before: int) -> int:
     """Brings back workers that ended, with the cells they had; stops when nothing that is missing can still come.
 
     Args:
@@ -98,6 +142,10 @@ def _check(repository: Path, missing: list[Cell], workers: int, before: int) -> 
         raise UserError(f"{missing[0].name} is no longer in DVC's queue; run the command again")
     # DVC calls the cell of a worker that was killed Running for ever. Seen twice, as a busy worker may answer too late.
     stranded = [cell for cell in missing if states.get(cell.name) == "Running" and not alive and not before]
+    # Queued before the code changed.
+    commits = experiments(repository)
+    done = [cell for cell in missing if states.get(cell.name) == "Success" and cell.name in commits]
+    stranded += [cell for cell in done if _row(repository, program, cell, commits[cell.name]) is None]
     if stranded:
         _enqueue(repository, stranded)
     # A worker ends when it reads a message that another process is just writing (kombu's file system transport).
@@ -129,39 +177,42 @@ def _asked(repository: Path) -> str:
     return call("dvc", "queue", "status", cwd=repository)
 
 
-def _collect(repository: Path, grid: Grid, cells: list[Cell]) -> list[Cell]:
-    """Writes the rows of those that are done, and returns the others."""
-    commits = experiments(repository)
-    return [
-        cell for cell in cells if cell.name not in commits or not _wrote(repository, grid, cell, commits[cell.name])
-    ]
+def _collect(repository: Path, program: str, cells: list[Cell], done: Callable[[Cell, dict], None]) -> list[Cell]:
+    """Gives those that are done to `done`, and returns the others."""
+    commits, missing = experiments(repository), []
+    for cell in cells:
+        row = _row(repository, program, cell, commits[cell.name]) if cell.name in commits else None
+        if row is None:
+            missing.append(cell)
+        else:
+            done(cell, row)
+    return missing
 
 
-def _wrote(repository: Path, grid: Grid, cell: Cell, commit: str) -> bool:
-    """Writes the cell's row if the experiment of that commit has its params."""
-    texts = {name: call("git", "show", f"{commit}:./{name}", cwd=repository) for name in FILES}
-    place = Path(f"{cell.name}:params.yaml")
-    found = params.check(plain_yaml.parse(texts["params.yaml"], place), place)
-    if cell._replace(params=found).digest != cell.digest:
-        return False
-    trained = identity.recorded(plain_yaml.parse(texts["dvc.lock"], "dvc.lock")["stages"]["train"])
-    noted = environment.of_training(trained.key)
-    row = _row(cell, texts) | {
-        "seconds_per_epoch": noted.get(environment.SECONDS),
-        "environment": environment.described(noted),
-        "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
-    }
+def write_row(grid: Grid, cell: Cell, row: dict) -> None:
+    """Writes the row of a finished cell into cells.csv, in place of an older one."""
     others = stored(grid.csv).query("name != @cell.name").to_dict("records")
     write_csv(grid.csv, pd.DataFrame([*others, row], columns=COLUMNS).sort_values("name"))
-    return True
 
 
-def _row(cell: Cell, texts: dict[str, str]) -> dict:
+def _row(repository: Path, program: str, cell: Cell, commit: str) -> dict | None:
+    """The row of a cell from the experiment of that commit; None if it has other params, or another program ran it."""
+    texts = {name: call("git", "show", f"{commit}:./{name}", cwd=repository) for name in FILES}
+    lock = plain_yaml.parse(texts["dvc.lock"], f"{cell.name}:dvc.lock")
+    trained = identity.recorded(lock["stages"]["train"])
+    place = Path(f"{cell.name}:params.yaml")
+    params_then = params.check(plain_yaml.parse(texts["params.yaml"], place), place)
+    if cell._replace(params=params_then).digest != cell.digest or trained.program != program:
+        return None
+    noted = environment.of_training(trained.key)
     train, evaluated, audit = (json.loads(texts[f"metrics/{name}.json"]) for name in ("train", "eval", "audit"))
     history = pd.read_csv(io.StringIO(texts["metrics/history.csv"]))
     return {
         "name": cell.name,
         "params": cell.digest,
+        "program": program,
+        "identity": trained.key[:16],
+        "model": outputs(texts["dvc.lock"])[MODEL.as_posix()],
         "dataset": cell.params.dataset,
         "conv_layers": cell.params.conv_layers,
         "seed": cell.params.seed,
@@ -175,8 +226,15 @@ def _row(cell: Cell, texts: dict[str, str]) -> dict:
         "majority": evaluated["majority_baseline"],
         "parameters": train["parameters"],
         "operations": train["operations"],
-        **{curve: " ".join(f"{value:.5f}" for value in history[curve]) for curve in CURVES},
+        "seconds_per_epoch": noted.get(environment.SECONDS),
+        "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
+        "environment": environment.described(noted),
+        **{curve: _text(history[curve]) for curve in CURVES},
     }
+
+
+def _text(curve: Iterable[float]) -> str:
+    return " ".join(f"{value:.5f}" for value in curve)
 
 
 def cores() -> int:

@@ -1,19 +1,26 @@
-"""Means over seeds, and what they can say about one more run."""
+"""Means over seeds with 95 % intervals, and what they say about one more run. A sample is a Series: seed -> value."""
 
-import json
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 LEVEL = 0.95
 NOT_RUN = "not run"
-INPUT_SIZE = "datasets.ai2.input_size"
+
+
+def number(value: float, form: str = ".4f") -> str:
+    """`value` as text; it is infinite or NaN where too few cells ran."""
+    return format(value, form) if np.isfinite(value) else NOT_RUN
 
 
 class Interval(NamedTuple):
-    """A mean over `n` runs with a 95 % interval around it; infinite when one run does not tell how runs vary."""
+    """A mean over `n` runs and half the width of the interval around it.
+
+    Without runs the mean is NaN; with fewer than two the width is infinite, as one does not tell how runs vary.
+    """
 
     mean: float
     half: float
@@ -30,62 +37,39 @@ class Interval(NamedTuple):
     def __str__(self) -> str:
         if not self.n:
             return NOT_RUN
-        spread = f" ± {self.half:.4f}" if np.isfinite(self.half) else ""
+        spread = f" ± {self.half:.4f}" if self.n > 1 else ""
         return f"{self.mean:.4f}{spread} (n = {self.n})"
 
-
-def of_mean(values) -> Interval:
-    """Where the mean of many more runs would lie: Student's t."""
-    return _interval(values, lambda n: 1 / n)
-
-
-def of_next(values) -> Interval:
-    """Prediction interval: where one more run would lie."""
-    return _interval(values, lambda n: 1 + 1 / n)
+    def percent(self) -> str:
+        if not self.n:
+            return NOT_RUN
+        return f"{self.mean:+.1%}" + (f" ({self.low:.1%} to {self.high:.1%})" if self.n > 1 else "")
 
 
-def _interval(values, variance) -> Interval:
+def mean_interval(values: ArrayLike) -> Interval:
+    """Where the mean of many more runs would lie: Student, "The probable error of a mean", Biometrika 6, 1908."""
+    return _interval(values, 0)
+
+
+def prediction_interval(values: ArrayLike) -> Interval:
+    """Where one more run would lie: Hahn and Meeker, "Statistical Intervals", 1991, for normal samples."""
+    return _interval(values, 1)
+
+
+def difference(one: pd.Series, other: pd.Series) -> Interval:
+    """`one` minus `other` of the same seed, over the seeds that both have."""
+    return mean_interval((one - other).dropna())
+
+
+def relative_gain(one: pd.Series, other: pd.Series) -> Interval:
+    """`one` over `other` of the same seed, minus 1, over the seeds that both have."""
+    return mean_interval((one / other - 1).dropna())
+
+
+def _interval(values: ArrayLike, further_runs: int) -> Interval:
     values = np.asarray(values, float)
     n = len(values)
     if n < 2:
         return Interval(float(values.mean()) if n else float("nan"), float("inf"), n)
-    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) * np.sqrt(variance(n))
-    return Interval(float(values.mean()), float(half), n)
-
-
-def cells(rows: pd.DataFrame, dataset: str, conv_layers: int = 3, **others) -> pd.DataFrame:
-    """The rows of one configuration, indexed by seed; `others` are all it varies besides, dots as `__`."""
-    wanted = {name.replace("__", "."): value for name, value in others.items()}
-    same = pd.Series([json.loads(text) == wanted for text in rows["varied"]], rows.index, bool)
-    return rows[same & (rows["dataset"] == dataset) & (rows["conv_layers"] == conv_layers)].set_index("seed")
-
-
-def by_resolution(rows: pd.DataFrame) -> dict[int, dict[int, pd.DataFrame]]:
-    """Layers -> pixels a side -> the rows of ai2, indexed by seed, that differ in nothing else; without lone sizes."""
-    third = rows[rows["dataset"] == "ai2"]
-    rest = [{name: v for name, v in json.loads(text).items() if name != INPUT_SIZE} for text in third["varied"]]
-    third = third.assign(rest=[json.dumps(others, sort_keys=True) for others in rest])
-    groups = [group for _, group in third.groupby(["conv_layers", "rest"]) if group["input_size"].nunique() > 1]
-    longest = {int(group["conv_layers"].iloc[0]): group for group in sorted(groups, key=len)}
-    return {
-        layers: {int(size): found.set_index("seed") for size, found in longest[layers].groupby("input_size")}
-        for layers in sorted(longest)
-    }
-
-
-def at(found: pd.DataFrame, curve: str, epoch: int) -> pd.Series:
-    """The curve's value at `epoch` (1 is the first), per seed; runs that ended before are left out."""
-    return pd.Series(
-        {seed: values[epoch - 1] for seed, values in found[curve].items() if len(values) >= epoch}, dtype=float
-    )
-
-
-def last_ten(found: pd.DataFrame, curve: str, epoch: int | None = None) -> pd.Series:
-    """The mean of the ten epochs that end at `epoch`, by default the last one, per seed: single epochs swing."""
-    long = {seed: values for seed, values in found[curve].items() if epoch is None or len(values) >= epoch}
-    return pd.Series({seed: np.mean(values[:epoch][-10:]) for seed, values in long.items()}, dtype=float)
-
-
-def paired(one: pd.Series, other: pd.Series) -> Interval:
-    """`one` minus `other`, seed by seed."""
-    return of_mean((one - other).dropna())
+    quantile = stats.t.ppf((1 + LEVEL) / 2, n - 1)
+    return Interval(float(values.mean()), float(quantile * values.std(ddof=1) * np.sqrt(further_runs + 1 / n)), n)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import pandas as pd
 import pytest
 
 from src.errors import UserError
-from src.report import claims, grid, page
-from src.report.statistics import at, by_resolution, cells, last_ten, of_mean, of_next, paired
+from src.report import grid, markdown, page, published
+from src.report.claims import CLAIMS, findings
+from src.report.rules import FAILS, HOLDS, OPEN, Claim, Finding, Reaches, Within
+from src.report.selection import LEAD, Configuration, by_resolution, mean_accuracy
+from src.report.statistics import Interval, difference, mean_interval, prediction_interval, relative_gain
 from src.report.unpublished import readings
 
 GRID = """
@@ -118,78 +122,121 @@ def test_a_grid_of_one_epoch_gives_a_page(folder):
 
 def test_intervals_are_those_of_the_textbook():
     """Of 1, 2, 3: mean 2, standard deviation 1, t(0.975, 2) = 4.3027."""
-    assert of_mean([1, 2, 3]).half == pytest.approx(4.3027 / 3**0.5, abs=1e-4)
-    assert of_next([1, 2, 3]).half == pytest.approx(4.3027 * (4 / 3) ** 0.5, abs=1e-4)
-    assert of_next([1]).half == float("inf")
-    assert of_mean([]).n == 0
+    assert mean_interval([1, 2, 3]).half == pytest.approx(4.3027 / 3**0.5, abs=1e-4)
+    assert prediction_interval([1, 2, 3]).half == pytest.approx(4.3027 * (4 / 3) ** 0.5, abs=1e-4)
+    assert prediction_interval([1]).half == float("inf")
+    assert mean_interval([]).n == 0
 
 
-def test_differences_are_paired_by_seed():
+def test_differences_and_gains_are_paired_by_seed():
     one, other = pd.Series({1: 0.5, 2: 0.6, 3: 0.9}), pd.Series({2: 0.5, 1: 0.4})
-    assert paired(one, other).mean == pytest.approx(0.1)
-    assert paired(one, other).n == 2
+    assert difference(one, other).mean == pytest.approx(0.1)
+    assert difference(one, other).n == 2
+    assert relative_gain(one, other).mean == pytest.approx((0.25 + 0.2) / 2)
+    assert relative_gain(one, other).n == 2
 
 
-def test_rows_are_found_by_all_that_they_vary(folder):
+def test_runs_are_selected_by_all_that_they_vary(folder):
     rows = finish(grid.read(folder), lambda cell: 0.5)
-    assert list(cells(rows, "ai").index) == [1, 2, 3]
-    assert len(cells(rows, "ai", model__dropout=0.0)) == 3
-    assert cells(rows, "ai2").empty
+    assert list(Configuration("ai").runs(rows).index) == [1, 2, 3]
+    assert list(Configuration("ai", varied={"model.dropout": 0.0}).runs(rows).index) == [1, 2, 3]
+    assert Configuration("ai2").runs(rows).empty
     (sizes,) = by_resolution(rows).values()
-    assert {size: list(found.index) for size, found in sizes.items()} == {48: [1, 2], 96: [1, 2]}
-    assert at(cells(rows, "ai"), "val_accuracy", 20)[1] == 0.5
-    assert at(cells(rows, "ai"), "val_accuracy", 21).empty
-    assert last_ten(cells(rows, "ai"), "val_accuracy")[1] == pytest.approx(np.linspace(0, 0.5, 20)[-10:].mean())
+    assert {size: list(runs.index) for size, runs in sizes.items()} == {48: [1, 2], 96: [1, 2]}
+
+
+def test_an_accuracy_is_the_mean_of_the_epochs_up_to_its_end_and_runs_that_ended_before_have_none(folder):
+    runs = Configuration("ai").runs(finish(grid.read(folder), lambda cell: 0.5))
+    curve = np.linspace(0, 0.5, 20)
+    assert mean_accuracy(runs)[1] == pytest.approx(curve[-10:].mean())
+    assert mean_accuracy(runs, end=15)[1] == pytest.approx(curve[5:15].mean())
+    assert mean_accuracy(runs, end=20, epochs=1)[1] == 0.5
+    assert mean_accuracy(runs, end=21, epochs=1).empty
+    assert mean_accuracy(runs, LEAD)[1] == pytest.approx(-0.1)
 
 
 @pytest.mark.parametrize(
     ("with_dropout", "verdict"),
     [
-        (lambda seed: 0.60 + seed / 1000, claims.HOLDS),
-        (lambda seed: 0.40 + seed / 1000, claims.FAILS),
-        (lambda seed: 0.50 + (seed - 2) / 10, claims.OPEN),
+        (lambda seed: 0.60 + seed / 1000, HOLDS),
+        (lambda seed: 0.40 + seed / 1000, FAILS),
+        (lambda seed: 0.50 + (seed - 2) / 10, OPEN),
     ],
 )
-def test_an_interval_on_one_side_decides_and_one_across_leaves_it_open(folder, with_dropout, verdict):
+def test_a_claim_is_decided_by_an_interval_on_one_side_and_left_open_by_one_across(folder, with_dropout, verdict):
     def end(cell):
         return 0.5 if "model.dropout" in cell.varied else with_dropout(cell.params.seed)
 
-    assert claims.c6(finish(grid.read(folder), end)).verdict == verdict
+    assert CLAIMS["C6"].finding(finish(grid.read(folder), end)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "verdict"),
+    [
+        (0.00, 0.01, HOLDS),
+        (0.00, 0.03, OPEN),
+        (0.02, 0.01, OPEN),
+        (0.04, 0.01, FAILS),
+        (-0.04, 0.01, FAILS),
+    ],
+)
+def test_bounds_hold_around_the_whole_interval_and_fail_beyond_all_of_it(mean, half, verdict):
+    assert Within(above=-0.02, below=0.02).verdict(Interval(mean, half, 3)) == verdict
+
+
+@pytest.mark.parametrize("needed", [Within(), Within(above=0), Within(below=0.6), Reaches(0.18, 0.18)])
+@pytest.mark.parametrize("values", [[], [0.18]])
+def test_fewer_than_two_runs_decide_nothing(needed, values):
+    assert needed.verdict(mean_interval(values)) == OPEN
 
 
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ([0.17, 0.19], claims.HOLDS),
-        ([0.10, 0.11], claims.FAILS),
-        ([0.0, 0.20], claims.OPEN),  # so wide that it holds 0.18 and 0
-        ([0.18], claims.OPEN),
+        ([0.17, 0.19], HOLDS),
+        ([0.10, 0.11], FAILS),
+        ([0.0, 0.20], OPEN),  # so wide that it holds 0.18 and 0
     ],
 )
 def test_a_published_difference_holds_only_where_the_interval_excludes_none_at_all(values, verdict):
-    assert claims.agrees(of_mean(values), 0.18, 0.18) == verdict
+    assert Reaches(0.18, 0.18).verdict(mean_interval(values)) == verdict
 
 
 @pytest.mark.parametrize(
     ("parts", "verdict"),
     [
-        ((claims.HOLDS, claims.HOLDS), claims.HOLDS),
-        ((claims.HOLDS, claims.OPEN), claims.OPEN),
-        ((claims.OPEN, claims.FAILS), claims.FAILS),
+        ((HOLDS, HOLDS), HOLDS),
+        ((HOLDS, OPEN), OPEN),
+        ((OPEN, FAILS), FAILS),
     ],
 )
 def test_a_claim_of_two_parts_falls_with_one_and_names_both(parts, verdict):
-    found = claims.all_of("C0", "a rule", *((name, 0.1, part) for name, part in zip("ab", parts, strict=True)))
-    assert found.verdict == verdict
-    assert re.fullmatch("a: 0.1, .+; b: 0.1, .+", found.numbers)
+    first, second = (Finding(f"{name}: 0.1", part) for name, part in zip("ab", parts, strict=True))
+    claim = Claim("a rule", lambda rows: first, lambda rows: second, note=lambda rows: "and 7")
+    finding = claim.finding(pd.DataFrame())
+    assert finding.verdict == verdict
+    assert re.fullmatch("a: 0.1, .+; b: 0.1, .+; and 7", finding.numbers)
 
 
-@pytest.mark.parametrize(("difference", "verdict"), [(0.23, claims.HOLDS), (0.0, claims.FAILS)])
+def test_every_published_claim_has_a_rule_and_no_rule_is_without_one():
+    assert list(CLAIMS) == list(published.CLAIMS)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_rule_in_words_names_the_bounds_that_decide_it(name):
+    for part in CLAIMS[name].parts:
+        values = part.keywords.values() if isinstance(part, partial) else part
+        for bound in (bound for needed in values if isinstance(needed, Within | Reaches) for bound in needed):
+            forms = {f"{bound:g}", f"{bound * 100:g}"}
+            assert np.isinf(bound) or forms & set(re.findall(r"\d+(?:\.\d+)?", CLAIMS[name].rule))
+
+
+@pytest.mark.parametrize(("difference", "verdict"), [(0.23, HOLDS), (0.0, FAILS)])
 def test_resolution_is_decided_by_the_published_difference(folder, difference, verdict):
     def end(cell):
         return 0.5 + (cell.params.data.input_size == 96) * (difference + cell.params.seed / 1000)
 
-    assert claims.c2(finish(grid.read(folder), end)).verdict == verdict
+    assert CLAIMS["C2"].finding(finish(grid.read(folder), end)).verdict == verdict
 
 
 def test_resolution_is_decided_by_the_largest_size_with_the_most_layers_and_every_size_is_shown(folder):
@@ -207,25 +254,39 @@ cells:
         size = cell.params.data.input_size
         return ends[cell.params.conv_layers, size] + (cell.params.seed - 1.5) * size / 1e4
 
-    found = claims.c2(finish(grid.read(folder), end))
-    assert found.verdict == claims.HOLDS
-    shown = re.findall(r"(\d) layers, (\d+) minus 48", found.numbers)
+    finding = CLAIMS["C2"].finding(finish(grid.read(folder), end))
+    assert finding.verdict == HOLDS
+    shown = re.findall(r"(\d) layers, (\d+) minus 48", finding.numbers)
     assert shown == [("2", "24"), ("2", "96"), ("2", "192"), ("3", "96"), ("3", "208")]
 
 
 def test_hyperparameters_that_have_not_all_been_varied_decide_nothing_by_being_small(folder):
     names = ("train.learning_rate: 0.01", "batch_size: 16", "model.dense_units: 64", "augmentation.zoom: 0.0")
-    cells = "".join(f"  - {{dataset: ai, {name}}}\n" for name in names)
+    entries = "".join(f"  - {{dataset: ai, {name}}}\n" for name in names)
     (folder / "grid.yaml").write_text(
-        f"data: x\nparams: {{epochs: 20}}\ncells:\n  - {{dataset: ai, seed: [1, 2]}}\n{cells}"
+        f"data: x\nparams: {{epochs: 20}}\ncells:\n  - {{dataset: ai, seed: [1, 2]}}\n{entries}"
     )
     chosen = grid.read(folder)
     rows = finish(chosen, lambda cell: 0.5 + cell.params.seed / 1000)
-    assert claims.c5(rows).verdict == claims.FAILS
-    assert claims.c5(rows.iloc[:-1]).verdict == claims.OPEN
+    assert CLAIMS["C5"].finding(rows).verdict == FAILS
+    assert CLAIMS["C5"].finding(rows.iloc[:-1]).verdict == OPEN
 
 
-@pytest.mark.parametrize(("lengths", "verdict"), [([10], claims.OPEN), ([10, 30], claims.FAILS)])
+def test_hyperparameters_are_varied_one_at_a_time_and_with_the_layers_of_the_default(folder):
+    (folder / "grid.yaml").write_text("""
+data: made-up numbers
+params: {epochs: 20}
+cells:
+  - {dataset: ai, seed: [1, 2]}
+  - {dataset: ai, batch_size: 16}
+  - {dataset: ai, batch_size: 64, train.learning_rate: 0.01}
+  - {dataset: ai, conv_layers: 2, batch_size: 64}
+""")
+    numbers = CLAIMS["C5"].finding(finish(grid.read(folder), lambda cell: 0.5)).numbers
+    assert re.findall(r"(\S+) [+-]0\.\d{4}", numbers) == ["batch-size-16-seed1"]
+
+
+@pytest.mark.parametrize(("lengths", "verdict"), [([10], OPEN), ([10, 30], FAILS)])
 def test_which_folder_validated_is_decided_by_the_runs_of_30_epochs(folder, lengths, verdict):
     (folder / "grid.yaml").write_text(f"""
 data: made-up numbers
@@ -239,12 +300,12 @@ cells:
     for row in rows.itertuples():
         if row.epochs == 30 and "train_folder" in row.varied:
             row.val_accuracy[:] = [value + 0.2 for value in row.val_accuracy]
-    assert claims.c13(rows).verdict == verdict
+    assert CLAIMS["C13"].finding(rows).verdict == verdict
 
 
 def test_without_cells_every_claim_is_open_and_the_page_says_so(folder):
     chosen = grid.read(folder)
-    assert {verdict.verdict for verdict in claims.verdicts(chosen.rows())} == {claims.OPEN}
+    assert {finding.verdict for finding in findings(chosen.rows()).values()} == {OPEN}
     page.write(chosen)
     text = (folder / "README.md").read_text()
     assert "0 of 13 cells" in text
@@ -269,16 +330,29 @@ def test_the_page_shows_every_claim_and_number_and_comes_out_the_same_again(fold
     page.write(chosen)
     first = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     text = (folder / "README.md").read_text()
-    for name in page.PUBLISHED["claims"]:
+    for name, finding in findings(chosen.rows()).items():
         assert f"| {name}: " in text
-    for verdict in claims.verdicts(chosen.rows()):
-        listed = text.split(f"**{verdict.verdict.capitalize()}**")[1].split("**")[0]
-        assert f"- {verdict.claim}: " in listed
-    for published in ("0.6771", "0.6165", "0.7451", "0.5292", "0.7782"):
-        assert published in text
+        listed = text.split(f"**{finding.verdict.capitalize()}**")[1].split("**")[0]
+        assert f"- {name}: " in listed
+    for accuracy in ("0.6771", "0.6165", "0.7451", "0.5292", "0.7782"):
+        assert accuracy in text
     assert len(list((folder / "figures").glob("*.png"))) >= 4
     page.write(chosen)
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == first
+
+
+def test_a_cell_of_a_table_may_hold_pipes_and_line_breaks():
+    content = pd.DataFrame({"a|b": ["one\ntwo", "|"], "c": [0.1, r"\|"], "": ["x\r\ny\rz", None]})
+    lines = markdown.table(content).split("\n")
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines] == [4] * 4
+    assert lines[0] == r"| a\|b | c |  |"
+    assert lines[2] == "| one<br>two | 0.1 | x<br>y<br>z |"
+
+
+def test_data_described_on_several_lines_with_pipes_and_dollars_is_told_as_it_is(folder):
+    chosen = grid.read(folder)._replace(data="faces | $data {data}\nof two kinds")
+    page.write(chosen)
+    assert "Data: **faces | $data {data}\nof two kinds**. 0 of 13" in (folder / "README.md").read_text()
 
 
 def test_rows_from_before_a_column_came_still_give_a_page(folder):
@@ -309,15 +383,15 @@ cells:
     rows = finish(grid.read(folder), end)
     quarter = 0.62 * 24 / 49 + 0.1  # training accuracy at epoch 25 of the default
     runs = {
-        "one": {"points": {25: [quarter + 0.01, 0.6], 50: [0.73, 0.6], 100: [0.1, 0.1]}},
-        "two": {"points": {50: [0.76, 0.6]}},
+        "one": {25: [quarter + 0.01, 0.6], 50: [0.73, 0.6], 100: [0.1, 0.1]},
+        "two": {50: [0.76, 0.6]},
     }
-    found = readings(rows, runs)
-    assert list(zip(found["dense_units"], found["dropout_at"], found["seeds"], strict=True)) == [
+    table = readings(rows, runs)
+    assert list(zip(table["dense_units"], table["dropout_at"], table["seeds"], strict=True)) == [
         (512, "flatten", 2), (1024, "dense", 1), (1024, "flatten", 1), (256, "flatten", 1)
     ]  # fmt: skip
-    assert found["one"].iloc[0] == pytest.approx(0.01)
-    assert found["rise"].iloc[0] == pytest.approx(0.72 - quarter)
-    assert found["two"].idxmin() == 1
+    assert table["one"].iloc[0] == pytest.approx(0.01)
+    assert table["rise"].iloc[0] == pytest.approx(0.72 - quarter)
+    assert table["two"].idxmin() == 1
     page.write(grid.read(folder))
     assert "set 1: 1024 units, dropout at dense" in (folder / "README.md").read_text()
