@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from src import params
 from src.errors import UserError
 from src.evaluate import scores
-from src.predict import predictor as predict
+from src.predict import __main__ as predict
 
 REPOSITORY = Path(__file__).parents[1]
 MISSING = object()

@@ -10,7 +10,7 @@ from src import command, identity, progress, tracking
 from src.core import arrays, files
 from src.core.files import ARRAYS, GRADCAM, MODEL, PREDICTIONS, RAW, replacing, write_csv, write_json
 from src.evaluate import scores
-from src.params import Params
+from src.params import Params, load
 
 if TYPE_CHECKING:
     import keras
@@ -51,9 +51,10 @@ def main(params: Params) -> None:
     write_csv(PREDICTIONS, predictions)
     _write_heat_maps(model, split, _shown(predictions, np.random.default_rng(params.seed)))
 
-    tracking.log_stage("evaluate")
+    key = identity.of("train").key
+    tracking.log_stage(load(), key, "evaluate")
     # Only now: as long as DVC has not taken over what train wrote, a crash may bring train back.
-    files.remove_checkpoints(identity.of("train").key)
+    files.remove_checkpoints(key)
 
 
 def _predict(model: "keras.Model", split: str, labels: int) -> tuple[np.ndarray, np.ndarray]:

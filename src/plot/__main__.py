@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from src import command, tracking
+from src import command, identity, tracking
 from src.core import arrays
 from src.core.files import ARRAYS, GRADCAM, MODEL, PREDICTIONS, replacing
 from src.evaluate import calibration
-from src.params import Params
+from src.params import Params, load
 from src.plot import charts, faces, filters, inside
 
 
@@ -22,7 +22,7 @@ def main(params: Params) -> None:
         for name, figure in _figures(params, rng):
             # No creation software in the file: its version is none of the picture's business.
             figure.savefig(plots / f"{name}.png", dpi=100, metadata={"Software": None})
-    tracking.log_stage("plot")
+    tracking.log_stage(load(), identity.of("train").key, "plot")
 
 
 def _figures(params: Params, rng: np.random.Generator) -> Iterator[tuple[str, Figure]]:

@@ -38,6 +38,10 @@ class Log:
         self._latest: dict[str, tuple[int, int]] = {}  # metric -> step and timestamp of its newest point in `_held`
         self._given: dict[tuple[str, int], int] = {}  # when a value was given first, in milliseconds
 
+    @property
+    def id(self) -> str:
+        return self.run.id
+
     def log_outputs(self, stage: str) -> None:
         """Logs what the stages up to `stage` (train, evaluate or plot) have written."""
         table = pd.read_csv("metrics/history.csv", float_precision="round_trip")

@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 
 from tqdm import tqdm
 
-from src import environment, identity
+from src import environment
 from src.errors import printable
-from src.params import Params, load
+from src.params import Params
 from src.tracking.connection import StoreError
 from src.tracking.log import Log, open_run
 from src.tracking.run import Run
@@ -84,10 +84,10 @@ def open_stage(params: Params, key: str) -> Iterator[Stage]:
     stage.finish()
 
 
-def log_stage(stage: str) -> None:
+def log_stage(params: Params, key: str, stage: str) -> None:
     """Logs what the stages up to `stage` have written; says so if MLflow does not take it."""
     try:
-        with open_run(load(), identity.of("train").key) as log:
+        with open_run(params, key) as log:
             log.log_outputs(stage)
     except StoreError as error:
         _later(str(error))

@@ -18,9 +18,9 @@ import PIL.Image
 import PIL.ImageOps
 import pytest
 
-from src.core import arrays, images
+from src.core import images
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")  # pytest sets aside that src.core.images does the same
 
 
@@ -76,7 +76,7 @@ def test_pixels_are_those_of_keras(tmp_path, interpolation):
             keras = load_img(
                 tmp_path / name, color_mode="grayscale", target_size=(size, size), interpolation=interpolation
             )
-            ours = arrays.resize(images.decode(data), size, interpolation)
+            ours = images.resize(images.decode(data), size, interpolation)
             assert ours.dtype == np.uint8
             np.testing.assert_array_equal(ours, np.asarray(keras, np.uint8), f"{name} at {size}")
 
@@ -290,7 +290,7 @@ def fuzz() -> None:
 
 def test_random_damage_is_an_image_or_a_value_error_and_nothing_is_printed(tmp_path):
     """Neither by Python's warnings and logs nor by libtiff past them."""
-    code = "from tests.test_images import fuzz; fuzz()"
+    code = "from tests.core.test_images import fuzz; fuzz()"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
     ends = json.loads(done.stdout)

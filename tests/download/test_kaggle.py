@@ -374,7 +374,8 @@ def test_a_stage_killed_in_the_middle_goes_on_in_the_next_run(server, tmp_path):
     data = server.offer(faces(labels=list(PARAMS.datasets["ai"].labels)))
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text()) | {"source": "kaggle"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    (tmp_path / "src").symlink_to(REPOSITORY / "src")
+    for name in ("src", "dvc.yaml", "libraries.yaml"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
     environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
     command = [sys.executable, "-m", "src.download"]
     server.break_after, server.stall = CHUNK + 1000, True

@@ -70,8 +70,8 @@ def test_the_scores_can_be_written_as_json():
 
 def test_the_confusion_matrix_has_the_true_label_in_its_rows():
     actual, predicted = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 1, 1, 0])
-    matrix = scores.confusion(actual, predicted, ["happy", "sad", "fear"])
-    assert matrix.tolist() == [[1, 2, 0], [1, 1, 0], [0, 0, 0]]
+    table = scores.confusion(actual, predicted, ["happy", "sad", "fear"])
+    assert table.to_numpy().tolist() == [["happy", 1, 2, 0], ["sad", 1, 1, 0], ["fear", 0, 0, 0]]
 
 
 def test_predictions_name_the_image_its_labels_and_every_probability():

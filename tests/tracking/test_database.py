@@ -150,10 +150,10 @@ def test_a_database_that_another_process_locks_is_named_and_nothing_is_lost(how,
     process = python(f"{lock}; print('locked', flush=True); input()", store)
     assert process.stdout.readline() == "locked\n"
     with pytest.raises(UserError, match=r"mlflow\.db: .*is locked; another process works on it; wait") as raised:
-        tracking.Run(settings, "k")
+        tracking.run.Run(settings, "k")
     assert "\n" not in str(raised.value)
     process.communicate("\n")
-    tracking.Run(settings, "k")
+    tracking.run.Run(settings, "k")
 
 
 def without_privileges(code: str, cwd: Path) -> subprocess.CompletedProcess:

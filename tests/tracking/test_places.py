@@ -59,7 +59,7 @@ def test_a_copy_of_a_project_keeps_its_runs_to_itself(store, settings, tmp_path,
     before = contents(store)
     monkeypatch.setenv("DVC_ROOT", str(copy))
     # In a process of its own, since MLflow remembers where a run's artifacts are.
-    log = f"{LOAD}\nwith tracking.open_run(p, 'old') as run: run.log_environment({'a': 'b'})"
+    log = f"{LOAD}\nwith tracking.open_run(p, 'old') as run: run.log_environment(dict(a='b'))"
     _, said = python(log, copy).communicate(timeout=60)
     assert (copy / f"mlruns/{old}/artifacts/environment.json").exists(), said
     assert contents(store) == before
@@ -84,12 +84,12 @@ def test_a_relative_store_is_relative_to_the_repository_not_to_a_copy_that_is_th
     uri, store, settings, tmp_path, monkeypatch
 ):
     (store / "mlflow.db").rename(store / "tutorial.db")
-    shutil.copytree(store / "metrics", tmp_path / "thrown-away/metrics")
+    shutil.copytree(store, tmp_path / "thrown-away", ignore=shutil.ignore_patterns("*.db"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(store))
     monkeypatch.chdir(tmp_path / "thrown-away")
     run = evaluated(settings, "k", store / "tutorial.db")
     assert (store / f"mlruns/{run}/artifacts/predictor/model.h5").exists()
-    assert sorted(path.name for path in (tmp_path / "thrown-away").iterdir()) == ["metrics", "model.h5"]
+    assert sorted(path.name for path in (tmp_path / "thrown-away").iterdir()) == ["dvc.yaml", "metrics", "model.h5"]
 
 
 def test_artifacts_of_a_database_elsewhere_lie_beside_it(repository, settings, tmp_path, monkeypatch):
@@ -103,18 +103,18 @@ def test_artifacts_of_a_database_elsewhere_lie_beside_it(repository, settings, t
 def test_a_folder_as_store_is_refused_with_mlflows_reason_unless_it_is_allowed(
     uri, repository, settings, tmp_path, monkeypatch
 ):
-    shutil.copytree(repository / "metrics", tmp_path / "thrown-away/metrics")
+    shutil.copytree(repository, tmp_path / "thrown-away")
     monkeypatch.chdir(tmp_path / "thrown-away")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     says = r"MLFLOW_TRACKING_URI: .*in maintenance mode.*MLFLOW_ALLOW_FILE_STORE"
     with pytest.raises(UserError, match=says) as raised:
-        tracking.Run(settings, "k")
+        tracking.run.Run(settings, "k")
     assert "\n" not in str(raised.value)
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     with tracking.open_run(settings, "k") as run:
         run.log_history(HISTORY)
     assert (repository / "mlruns").is_dir()
-    assert [path.name for path in (tmp_path / "thrown-away").iterdir()] == ["metrics"]
+    assert {path.name for path in (tmp_path / "thrown-away").iterdir()} == {"dvc.yaml", "metrics"}
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ def test_a_store_that_mlflow_cannot_reach_is_one_line_without_the_password(uri, 
     with pytest.raises(UserError, match="MLFLOW_TRACKING_URI: ") as raised:
         tracking.prepare()
     assert not re.search("\n|secret", str(raised.value))
-    assert list(repository.iterdir()) == [repository / "metrics"]
+    assert {path.name for path in repository.iterdir()} == {"dvc.yaml", "metrics"}

@@ -69,7 +69,7 @@ def test_a_param_that_mlflow_refuses_is_named_and_leaves_one_failed_run_that_is_
     named = settings.model_copy(update={"datasets": settings.datasets | {"ai": strange}})
     for _ in range(2):
         with pytest.raises(UserError, match=r"datasets\.ai\.labels\.angry\?") as raised:
-            tracking.Run(named, "k")
+            tracking.run.Run(named, "k")
         assert "\n" not in str(raised.value)
         assert "MLFLOW_TRACKING_URI" not in str(raised.value)
     (found,) = runs(client(store / "mlflow.db"))
@@ -135,7 +135,7 @@ def test_a_deleted_experiment_is_brought_back_by_the_command_that_the_error_name
     mlflow_client = client(store / "mlflow.db")
     mlflow_client.delete_experiment(mlflow_client.get_experiment_by_name(tracking.EXPERIMENT).experiment_id)
     with pytest.raises(UserError, match="is deleted; bring it back") as raised:
-        tracking.Run(settings, "k")
+        tracking.run.Run(settings, "k")
     command = str(raised.value).rpartition(": ")[2].split()
     subprocess.run(command, cwd=store, check=True, capture_output=True)
     with tracking.open_run(settings, "k"):

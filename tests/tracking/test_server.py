@@ -127,7 +127,7 @@ REFUSING = {
 def test_a_training_does_not_start_on_a_server_that_refuses_and_the_hint_fits(kind, door, settings):
     door.answer, hint = REFUSING[kind]
     with pytest.raises(UserError, match=hint) as raised:
-        tracking.Run(settings, kind)
+        tracking.run.Run(settings, kind)
     said = str(raised.value)
     assert said.startswith(f"MLFLOW_TRACKING_URI: cannot use the MLflow store at {door.uri}: ")
     assert "\n" not in said
@@ -138,7 +138,7 @@ def test_a_training_does_not_start_on_a_server_that_refuses_and_the_hint_fits(ki
 def test_a_password_in_the_uri_is_not_printed(settings, repository, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     with pytest.raises(UserError, match=r"127\.0\.0\.1:9.*Connection refused; start that server") as raised:
-        tracking.Run(settings, "k")
+        tracking.run.Run(settings, "k")
     assert "secret" not in str(raised.value)
 
 
