@@ -40,6 +40,7 @@ class Log:
 
     @property
     def id(self) -> str:
+        """The run's in MLflow, as it is now: a run that is replaced has another one."""
         return self.run.id
 
     def log_outputs(self, stage: str) -> None:
