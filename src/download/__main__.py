@@ -15,6 +15,7 @@ def main(params: Params) -> None:
         handle = getattr(params.kaggle, params.whole)
         images = kaggle.images(f"kaggle.{params.whole}", handle, whole.labels, params.layout, params.limits)
     else:
+        assert params.local_path is not None  # as params.py checks
         images = local.images(params.local_path, params.local_sha256, whole.labels, params.layout, params.limits)
     if params.dataset == "ai_half":
         images = selection.select(images, params.data.images / whole.images)

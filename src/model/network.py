@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 from keras import layers
@@ -125,7 +125,7 @@ def weight_shapes(parts: list[layers.Layer]) -> dict[str, dict[str, tuple[int, .
     return found
 
 
-def _shapes(parts: list[layers.Layer]) -> Iterator[tuple[layers.Layer, tuple, tuple]]:
+def _shapes(parts: list[layers.Layer]) -> Iterator[tuple[layers.Layer, tuple[Any, ...], tuple[Any, ...]]]:
     """Of each layer behind the input: the layer, the shape of what it is given, the shape of what it gives."""
     shape = parts[0].batch_shape
     for layer in parts[1:]:

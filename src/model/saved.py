@@ -129,15 +129,16 @@ def _network(path: Path, config: Any) -> "tuple[Architecture, list[keras.Layer]]
         foreign = _difference(config, _config(parts, architecture.precision))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # not even its numbers can be read
         foreign = _kinds(config)
-    if foreign:
-        raise UserError(
-            f"{path} holds {_short(foreign)}, which is not part of the report's network and may execute code; "
-            "it was not loaded"
-        )
-    return architecture, parts
+    else:
+        if not foreign:
+            return architecture, parts
+    raise UserError(
+        f"{path} holds {_short(foreign)}, which is not part of the report's network and may execute code; "
+        "it was not loaded"
+    )
 
 
-def _architecture(listed: list[dict]) -> "Architecture":
+def _architecture(listed: list[dict[str, Any]]) -> "Architecture":
     from src.model.network import Architecture
 
     layers = {layer["config"]["name"]: layer["config"] for layer in listed}
@@ -160,7 +161,7 @@ def _architecture(listed: list[dict]) -> "Architecture":
     return Architecture.model_validate_json(json.dumps(values))
 
 
-def _config(parts: "list[keras.Layer]", precision: str) -> dict:
+def _config(parts: "list[keras.Layer]", precision: str) -> dict[str, Any]:
     """What Keras writes as the configuration of a network of these layers."""
     import keras
 

@@ -269,7 +269,7 @@ def test_any_change_in_a_folder_changes_its_hash(tmp_path, capsys, change):
 def test_a_relative_path_starts_at_the_users_repository(tmp_path, monkeypatch):
     """DVC runs experiments in a copy elsewhere, where data that git does not track is missing or older."""
     folder_of(tmp_path / "repository" / "faces", faces())
-    folder_of(tmp_path / "copy" / "faces", {name: b"older" for name in faces()})
+    folder_of(tmp_path / "copy" / "faces", dict.fromkeys(faces(), b"older"))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "repository"))
     monkeypatch.chdir(tmp_path / "copy")
     assert members("faces") == faces()

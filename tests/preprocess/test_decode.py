@@ -191,7 +191,7 @@ def test_images_that_cannot_be_decoded_leave_older_arrays_as_they_were(prepared,
 
 
 def test_of_many_images_that_cannot_be_decoded_the_first_are_named(prepared, tmp_path):
-    path, table = prepared({name: b"broken" for name in faces(10)})
+    path, table = prepared(dict.fromkeys(faces(10), b"broken"))
     with pytest.raises(UserError) as raised:
         decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
     assert "40 of 40 images" in str(raised.value)
