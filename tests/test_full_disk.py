@@ -34,6 +34,7 @@ def folder(tmp_path_factory) -> Path:
     for name in ("src", "dvc.yaml", "libraries.yaml", ".dvcignore"):
         (path / name).symlink_to(HERE / name)
     (path / ".dvc").mkdir()
+    (path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
     (path / "metrics").mkdir()
     values = yaml.safe_load((HERE / "params.yaml").read_text())
     (path / "params.yaml").write_text(yaml.safe_dump(changed(values, SMALL)))
