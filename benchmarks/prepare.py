@@ -29,12 +29,14 @@ def write_params(folder: Path, changes: dict[str, Any]) -> None:
 
 
 def link_code(folder: Path) -> None:
-    """For stages that ask which code they are: train, evaluate, plot."""
-    for name in ("dvc.yaml", "src"):
+    """Makes `folder` a DVC project of this code, as stages ask DVC which code and libraries they are."""
+    for name in ("dvc.yaml", "libraries.yaml", "src"):
         (folder / name).symlink_to(HERE / name)
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
 
 
-def python(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen:
+def python(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Starts this repository's code in `folder`, which holds params.yaml and takes all that it writes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
     environment = kept | {"PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -9,11 +9,15 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from benchmarks.epoch import folder_for
 from benchmarks.prepare import python
+
+if TYPE_CHECKING:
+    import keras
 
 WEIGHTS, INPUTS, FORWARD = (f"convolutions, {what}" for what in ("weight gradients", "input gradients", "forward"))
 GROUPS = {  # what the names of TensorFlow's operations contain -> what they are for; the first that fits
@@ -80,7 +84,7 @@ def take() -> tuple[dict[str, float], dict[str, float]]:
     return _by_group(written), {group: count * one for group, count in at_peak.items()}
 
 
-def _operations_to(model, layer: str) -> int:
+def _operations_to(model: "keras.Sequential", layer: str) -> int:
     """As train counts them, from the images to the output of `layer`."""
     import keras
 

@@ -13,27 +13,38 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from benchmarks.prepare import python
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from src.params import Params
+
+
+Logs = dict[str, float] | None  # what Keras tells a callback
 
 
 class Side:
     """One such process."""
 
     def __init__(self, folder: Path, kind: str):
+        self.kind = kind
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = python(folder, "-m", "benchmarks.sides", kind, **pipes)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.turns, self.answers = self.process.stdin, self.process.stdout
 
     def begin(self) -> None:
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        self.turns.write("\n")
+        self.turns.flush()
 
     def end(self) -> dict[str, float]:
         """Waits for an answer: seconds, accuracy, val_accuracy; the report's pipeline gives two."""
-        line = self.process.stdout.readline()
+        line = self.answers.readline()
         if not line:
-            raise SystemExit(f"error: {' '.join(self.process.args)} ended")
+            raise SystemExit(f"error: python -m benchmarks.sides {self.kind} ended")
         return json.loads(line)
 
     def turn(self) -> dict[str, float]:
@@ -41,7 +52,7 @@ class Side:
         return self.end()
 
     def close(self) -> None:
-        self.process.stdin.close()
+        self.turns.close()
         self.process.wait()
 
 
@@ -82,18 +93,18 @@ def report(turns: Turns) -> None:
     times: dict[str, float] = {}
 
     class Clock(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
+        def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
             times["trained"] = time.perf_counter()
 
-        def on_test_begin(self, logs=None):
+        def on_test_begin(self, logs: Logs = None) -> None:
             times["test"] = time.perf_counter()
 
-        def on_test_batch_end(self, batch, logs=None):
+        def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
             times["tested"] = time.perf_counter()
 
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
             seconds = times["trained"] - turns.started + times["tested"] - times["test"]
-            turns.answer({**logs, "seconds": seconds})
+            turns.answer({**(logs or {}), "seconds": seconds})
 
     while True:
         turns.wait()
@@ -121,6 +132,7 @@ def ours(turns: Turns) -> None:
 
 def xla(turns: Turns) -> None:
     chosen, train, validation = _prepared()
+    from src.model import inputs
     from src.train import batches, fit
 
     classes = len(chosen.data.labels)
@@ -129,11 +141,11 @@ def xla(turns: Turns) -> None:
     for epoch in range(chosen.epochs):
         turns.wait()
         drawn = batches.training(*train, classes, chosen.batch_size, chosen.augmentation.zoom, chosen.seed, epoch)
-        fitted = model.fit(drawn, validation_data=batches.scoring(*validation, classes), shuffle=False, verbose=0)
+        fitted = model.fit(drawn, validation_data=inputs.scoring(*validation, classes), shuffle=False, verbose=0)
         turns.answer({name: values[0] for name, values in fitted.history.items()})
 
 
-def _prepared():
+def _prepared() -> "tuple[Params, tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]":
     """Params, training arrays and validation arrays of the current folder; TensorFlow set up."""
     from src import params
     from src.core import arrays, runtime
@@ -141,7 +153,7 @@ def _prepared():
 
     chosen = params.load()
     runtime.configure(chosen.portable)
-    return chosen, *(arrays.load(ARRAYS, split) for split in ("train", arrays.validation_split(ARRAYS)))
+    return chosen, arrays.load(ARRAYS, "train"), arrays.load(ARRAYS, arrays.validation_split(ARRAYS))
 
 
 if __name__ == "__main__":

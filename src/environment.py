@@ -48,6 +48,7 @@ class Clock:
         self._last: float | None = None
 
     def epoch_ended(self) -> None:
+        """Call it after every epoch; the first one only starts the clock."""
         now = time.monotonic()
         before = of_training(self._key)
         same = {name: value for name, value in before.items() if name != SECONDS} == self._fingerprint
@@ -98,4 +99,5 @@ def cpu_features() -> list[str]:
 def _first_core() -> dict[str, str]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
-    return dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}

@@ -55,7 +55,7 @@ def of(stage: str, repository: Path = Path()) -> Identity:
         raise UserError(f"dvc.yaml: what the stage {stage} depends on cannot be read: {error}") from error
 
 
-def recorded(entry: dict) -> Identity:
+def recorded(entry: dict[str, Any]) -> Identity:
     """Of a stage that ran, from its entry in dvc.lock."""
     hashes = {dep["path"]: dep["md5"] for dep in entry["deps"] if "md5" in dep}
     params = entry.get("params", {})

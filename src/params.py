@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from src import plain_yaml
 from src.core.labels import canonical
@@ -108,6 +109,7 @@ class Dataset(Section):
 
     @property
     def images(self) -> int:
+        """Of all labels together."""
         return sum(self.labels.values())
 
 
@@ -243,13 +245,13 @@ class Params(Section):
     def __getattr__(self, name: str) -> Any:
         if name in type(self).model_fields:
             raise AttributeError(f"dvc.yaml does not list {name} among the params of this stage")
-        return super().__getattr__(name)
+        return super().__getattr__(name)  # pyright: ignore[reportAttributeAccessIssue]  pydantic hides it from checkers
 
     def only(self, names: Iterable[str]) -> "Params":
         """These params alone: reading another one is an error, as DVC would not know that a result depends on it."""
         narrowed = self.model_copy()
         for name in set(narrowed.__dict__).difference(names):
-            del narrowed.__dict__[name]
+            del vars(narrowed)[name]
         return narrowed
 
     @property
@@ -258,7 +260,7 @@ class Params(Section):
         return self.datasets[self.dataset]
 
     @property
-    def whole(self) -> str:
+    def whole(self) -> Name:
         """The set that a source gives: all of that of which the dataset in use is a part, otherwise it itself."""
         return self.data.part_of or self.dataset
 
@@ -287,7 +289,7 @@ def _missing(section: Section, place: str = "") -> Iterator[str]:
                 yield from _missing(one, f"{place}{name}.{key}." if key else f"{place}{name}.")
 
 
-def changed(values: dict, changes: dict[str, object]) -> dict:
+def changed(values: dict[str, Any], changes: dict[str, object]) -> dict[str, Any]:
     """A copy of params with {"rendered.scale": 0.5} set, as `dvc exp run -S` would.
 
     Raises:
@@ -331,7 +333,7 @@ def described(error: ValidationError) -> list[str]:
     return lines if len(lines) <= 20 else [*lines[:19], f"{len(lines) - 19} values more are not allowed"]
 
 
-def _line(error: dict) -> str:
+def _line(error: ErrorDetails) -> str:
     place = [str(part) for part in error["loc"]]
     message = error["msg"].removeprefix("Value error, ")
     if place[-1:] == ["[key]"]:  # of a dictionary, behind the key itself

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
@@ -12,7 +13,7 @@ from src.errors import UserError
 LONGEST, DEEPEST = 200_000, 10  # bytes and levels; params.yaml has 5,000 and three, dvc.lock 21,000 and eight
 
 
-def read(path: Path) -> object:
+def read(path: Path) -> Any:
     """What a YAML file holds, as plain values; errors as in `parse`."""
     try:
         with path.open("rb") as file:
@@ -24,7 +25,7 @@ def read(path: Path) -> object:
         raise UserError(f"{path}: cannot be read as YAML: byte {error.start + 1} is no UTF-8") from error
 
 
-def parse(text: str, name: Path | str) -> object:
+def parse(text: str, name: Path | str) -> Any:
     """YAML without what params do not need, and what can make a small file large: aliases, merges, tags, depth.
 
     Raises:
@@ -59,8 +60,8 @@ def _check_events(events: Iterable[Event]) -> None:
             raise ValueError(f"line {line}: *{event.anchor} is an alias; write out what it stands for")
         if isinstance(event, ScalarEvent) and event.value == "<<" and event.style is None:
             raise ValueError(f"line {line}: << is a merge; write out what it merges")
-        if isinstance(event, NodeEvent) and getattr(event, "tag", None):
-            raise ValueError(f"line {line}: {event.tag} is a tag; leave it away")
+        if isinstance(event, NodeEvent) and (tag := getattr(event, "tag", None)):
+            raise ValueError(f"line {line}: {tag} is a tag; leave it away")
 
 
 def _check_keys(values: object) -> None:

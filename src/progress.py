@@ -6,6 +6,8 @@ from typing import Any
 from tqdm import tqdm
 
 
-def bar(items: Iterable | None = None, what: str | None = None, unit: str = "image", **options: Any) -> tqdm:
-    """tqdm's bar over `items`, or one that is moved by its `update`; `options` are tqdm's."""
+def bar(
+    items: Iterable[Any] | None = None, what: str | None = None, unit: str = "image", **options: Any
+) -> "tqdm[Any]":
+    """A bar of tqdm's over `items`, or one that is moved by its `update`; `options` are tqdm's."""
     return tqdm(items, desc=what, unit=unit, mininterval=1, **options)

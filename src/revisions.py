@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,9 +75,9 @@ def resolve(repository: Path, revision: str) -> str:
             f"{revision} is a DVC experiment and a git revision too; say which by its commit: {experiment[:10]} is the "
             f"experiment, {commit[:10]} the revision"
         )
-    if not (experiment or commit):
+    if not (found := experiment or commit):
         raise UnknownRevision(f"{revision} is neither a DVC experiment nor a git revision{_why_few(repository)}")
-    return experiment or commit
+    return found
 
 
 def _commit(repository: Path, revision: str) -> str | None:
@@ -129,7 +129,7 @@ def clean_copy(repository: Path, revision: str, share_cache: bool) -> Iterator[P
         yield copy
 
 
-def get(repository: Path, commit: str, paths: Iterable[Path], folder: Path) -> list[Path]:
+def get(repository: Path, commit: str, paths: Sequence[Path], folder: Path) -> list[Path]:
     """Copies of what DVC holds as `paths` in that commit, in `folder`.
 
     Raises:
@@ -145,11 +145,13 @@ def get(repository: Path, commit: str, paths: Iterable[Path], folder: Path) -> l
         with Repo(str(repository)) as project, project.switch(commit):
             system = DVCFileSystem(project)
             for path, copy in zip(paths, copies, strict=True):
-                system.get_file(f"/{path.as_posix()}", str(copy))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} of {commit[:10]} is not to be had: that commit has none, or DVC's cache lacks it (dvc fetch)"
-        ) from error
+                try:
+                    system.get_file(f"/{path.as_posix()}", str(copy))
+                except FileNotFoundError as error:
+                    raise UserError(
+                        f"{path} of {commit[:10]} is not to be had: that commit has none, or DVC's cache lacks it "
+                        "(dvc fetch)"
+                    ) from error
     except DvcException as error:
         raise UserError(f"what DVC holds in {commit[:10]} is not to be had: {error}") from error
     return copies

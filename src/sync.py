@@ -51,7 +51,7 @@ def log(repository: Path, commit: str, name: str) -> str:
     names = {"DVC_EXP_NAME": name} if name else {}
     try:
         with clean_copy(repository, commit, share_cache=True) as copy:
-            return call(sys.executable, "-c", LOG, cwd=copy, DVC_ROOT=str(repository), **names)
+            return call(sys.executable, "-c", LOG, cwd=copy, capture=True, DVC_ROOT=str(repository), **names)
     except UserError as error:
         reason = str(error).replace(LOG, "…")
         if not reason.startswith("dvc checkout"):
@@ -60,6 +60,7 @@ def log(repository: Path, commit: str, name: str) -> str:
 
 
 def main() -> int:
+    """Logs one experiment after the other; returns 1 if any could not be logged."""
     repository = root()
     tracking.prepare()  # a store that cannot be used is said once, and made by this code
     listed, failed = experiments(repository), 0

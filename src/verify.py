@@ -53,6 +53,7 @@ def _adapt(path: Path, repository: Path, threads: int | None) -> None:
     yaml = YAML()
     values = yaml.load(path.read_text(encoding="utf-8"))
     if committed.source == "local":
+        assert committed.local_path is not None  # as params.py checks
         values["local_path"] = str((repository / committed.local_path).resolve())
     if threads is not None:
         values["threads"] = threads
@@ -92,7 +93,8 @@ def _lines(settings: dict[str, str]) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m src.verify", description=__doc__.splitlines()[0])
+    """Returns 1 when anything differs."""
+    parser = argparse.ArgumentParser(prog="python -m src.verify", description=str(__doc__).splitlines()[0])
     parser.add_argument("revision", nargs="?", default="HEAD", help="commit or DVC experiment, default HEAD")
     parser.add_argument("--threads", type=int, help="train with another number of threads, to see the difference")
     arguments = parser.parse_args()

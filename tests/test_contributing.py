@@ -17,13 +17,13 @@ from tests.conftest import HERE, Clone, clone_of, commit_working_tree
 
 def recipe(title: str) -> str:
     (found,) = re.findall(
-        rf"^## {re.escape(title)}\n(.+?)(?=^## )", (HERE / "CONTRIBUTING.md").read_text(), re.M | re.S
+        rf"^## {re.escape(title)}\n(.+?)(?=^## )", (HERE / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL
     )
     return found
 
 
 def block(title: str, kind: str) -> list[str]:
-    (found,) = re.findall(rf"^```{kind}\n(.+?)^```$", recipe(title), re.M | re.S)
+    (found,) = re.findall(rf"^```{kind}\n(.+?)^```$", recipe(title), re.MULTILINE | re.DOTALL)
     return found.splitlines()
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.sources.test_fer_csv import rows, table
 
 from src.params import changed
 from tests.conftest import HERE
+from tests.download.test_fer_csv import rows, table
 
 SMALL = {"rendered.scale": 0.02, "dataset": "ai"}
 # `unshare` gives the stage file systems of its own: a folder becomes a small one, with a copy of what was in it.
@@ -31,7 +31,10 @@ exit $status
 def folder(tmp_path_factory) -> Path:
     """A repository's folder after download and split, 718 faces of 48 x 48."""
     path = tmp_path_factory.mktemp("repository")
-    (path / "src").symlink_to(HERE / "src")
+    for name in ("src", "dvc.yaml", "libraries.yaml", ".dvcignore"):
+        (path / name).symlink_to(HERE / name)
+    (path / ".dvc").mkdir()
+    (path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
     (path / "metrics").mkdir()
     values = yaml.safe_load((HERE / "params.yaml").read_text())
     (path / "params.yaml").write_text(yaml.safe_dump(changed(values, SMALL)))
@@ -131,7 +134,6 @@ def prepared(folder) -> Path:
     subprocess.run(stage("preprocess"), cwd=folder, check=True, capture_output=True, env=environment())
     values = yaml.safe_load((folder / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(changed(values, {"epochs": 1, "model.dense_units": 16})))
-    shutil.copy(HERE / "dvc.yaml", folder)
     (folder / "models").mkdir(exist_ok=True)
     return folder
 

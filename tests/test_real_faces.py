@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from src import params
-from src.core import archive
+from src.core import raw
 from src.core.raw import Image
-from src.download import local
+from src.download import local, selection
 from src.split import policies
 from tests.conftest import HERE, found
 
@@ -29,7 +29,7 @@ def fer2013() -> list[Image]:
 def contents(fer2013, tmp_path_factory) -> pd.DataFrame:
     """The manifest of FER-2013's canonical archive, with the folder of each image."""
     path = tmp_path_factory.mktemp("fer2013") / "ai.zip"
-    archive.write(path, fer2013)
+    raw.write(path, fer2013)
     table = policies.build(path, PARAMS.split.model_copy(update={"policy": "report"}))
     path.unlink()
     return table.assign(folder=table["member"].str.split("/").str[0])
@@ -42,7 +42,7 @@ def test_fer2013_is_complete(fer2013):
 
 def test_the_reports_second_set_is_a_selection_from_fer2013(fer2013):
     half = DATASETS["ai_half"]
-    selected = archive.select(fer2013, half.images / DATASETS["ai"].images)
+    selected = selection.select(fer2013, half.images / DATASETS["ai"].images)
     assert len(selected) == half.images == 18100
     of_label = Counter(image.label for image in selected)
     for label, count in half.labels.items():

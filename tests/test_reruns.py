@@ -10,7 +10,7 @@ import yaml
 from tests.conftest import HERE, Clone
 
 STAGES = yaml.safe_load((HERE / "dvc.yaml").read_text())["stages"]
-TABLE = dict(re.findall(r"^\| `(src/[\w/*.]+)` \| ([\w, ]+) \|$", (HERE / "CONTRIBUTING.md").read_text(), re.M))
+TABLE = dict(re.findall(r"^\| `(src/[\w/*.]+)` \| ([\w, ]+) \|$", (HERE / "CONTRIBUTING.md").read_text(), re.MULTILINE))
 ROOMS = {path.parent.relative_to(HERE).as_posix() for path in (HERE / "src").rglob("*.py")} - {"src"}
 
 
@@ -52,7 +52,7 @@ def test_an_edit_in_a_room_runs_the_stages_again_that_the_table_names(clean):
 def test_a_formatters_version_runs_nothing_again_and_a_librarys_the_stages_that_list_it(clean):
     path = clean.path / "requirements.txt"
     text = path.read_text()
-    path.write_text(re.sub(r"^ruff==\S+", "ruff==99.0", text, flags=re.M))
+    path.write_text(re.sub(r"^ruff==\S+", "ruff==99.0", text, flags=re.MULTILINE))
     assert path.read_text() != text
     assert status(clean) == {}
     path = clean.path / "libraries.yaml"

@@ -10,11 +10,11 @@ random moments one or two do that.
 
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from dvc import rwlock
 from dvc.cli import main
@@ -22,7 +22,7 @@ from dvc.utils.serialize import _common, _yaml
 
 
 @contextmanager
-def _whole(path, encoding: str = "utf-8") -> Iterator[TextIO]:
+def _whole(path: str | Path, encoding: str = "utf-8") -> Iterator[TextIO]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("w+", encoding=encoding) as file:
@@ -30,7 +30,7 @@ def _whole(path, encoding: str = "utf-8") -> Iterator[TextIO]:
     temporary.replace(path)
 
 
-def _dump_whole(path, data, dumper, fs=None, **arguments) -> None:
+def _dump_whole(path: str, data: Any, dumper: Callable[..., None], fs: Any = None, **arguments: Any) -> None:
     """In place of what writes dvc.lock, dvc.yaml and params.yaml."""
     with _whole(path) as file:
         dumper(data, file, **arguments)
@@ -39,27 +39,27 @@ def _dump_whole(path, data, dumper, fs=None, **arguments) -> None:
 class _WholeFiles:
     """DVC's file system, for what writes .dvc/tmp/rwlock."""
 
-    def __init__(self, fs):
+    def __init__(self, fs: Any):
         self._fs = fs
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._fs, name)
 
-    def open(self, path, mode: str = "r", **arguments):
+    def open(self, path: str, mode: str = "r", **arguments: Any) -> AbstractContextManager[Any]:
         return _whole(path, **arguments) if mode == "w" else self._fs.open(path, mode, **arguments)
 
 
 _edit_rwlock = rwlock._edit_rwlock
 
 
-def _edit_rwlock_whole(folder, fs, hardlink):
+def _edit_rwlock_whole(folder: str, fs: Any, hardlink: bool) -> AbstractContextManager[Any]:
     return _edit_rwlock(folder, _WholeFiles(fs), hardlink)
 
 
 def _write_versions(path: Path) -> None:
     """Brings the lines `name: version` of libraries.yaml up to what is installed."""
 
-    def line(match: re.Match) -> str:
+    def line(match: re.Match[str]) -> str:
         try:
             installed = version(match[1])
         except PackageNotFoundError:  # the stage that needs it says so

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -97,7 +96,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
+    """Writes `content`, of what JSON knows, indented, its keys in their order."""
     with replacing(path) as temporary:
         text = json.dumps(content, indent=2, allow_nan=False)  # NaN is no JSON
         temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -110,5 +110,6 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hash of a file's bytes, in hex digits; the file is not held in memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()

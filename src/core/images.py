@@ -120,8 +120,8 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """What makes a loaded image upright, by its EXIF orientation. A TIFF is so already: loading it has turned it."""
     try:
-        return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # of whatever kind: how the photo is to be turned is then not known
+        return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 0))
+    except Exception:  # noqa: BLE001  of whatever kind: how the photo is to be turned is then not known
         return None
 
 

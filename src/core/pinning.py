@@ -10,11 +10,19 @@ from pathlib import Path
 
 from src.errors import UserError
 
+
+def _matplotlibrc() -> str:
+    """Matplotlib's own settings, found without importing it."""
+    package = find_spec("matplotlib")
+    assert package is not None and package.origin is not None
+    return str(Path(package.origin).parent / "mpl-data" / "matplotlibrc")
+
+
 PINS = {
     "KERAS_BACKEND": "tensorflow",
     "KERAS_HOME": os.devnull,  # where Keras looks for keras.json: nothing can stand in there
     "MPLBACKEND": "agg",
-    "MATPLOTLIBRC": str(Path(find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"),
+    "MATPLOTLIBRC": _matplotlibrc(),
 }
 # Variables that reach into what is computed: whatever begins so is taken away, also what later versions may bring,
 REMOVED = ("DNNL_", "KERAS_", "NVIDIA_TF32", "ONEDNN_", "PANDAS_", "SCIPY_", "SKLEARN_", "TF_", "TF2_", "XLA_")

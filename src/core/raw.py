@@ -36,6 +36,7 @@ class Image(NamedTuple):
 
     @property
     def member(self) -> str:
+        """Its place in the archive."""
         return f"{self.folder}/{self.label}/{self.name}"
 
 

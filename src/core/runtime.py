@@ -1,9 +1,13 @@
 """TensorFlow, set up so that the same params give the same bits."""
 
 import os
+from typing import TYPE_CHECKING
 
 from src.environment import cpu_features
 from src.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # AVX2 kernels everywhere, also where oneDNN could take wider vectors; and oneDNN everywhere, also on those
 # CPUs for which TensorFlow would leave it out.
@@ -56,7 +60,14 @@ def _choose(device: str) -> None:
         tf.config.experimental.set_memory_growth(gpus[0], True)  # two runs can share it
 
 
-def _batch_normalization(x, mean, variance, offset, scale, variance_epsilon):
+def _batch_normalization(
+    x: "tf.Tensor",
+    mean: "tf.Tensor",
+    variance: "tf.Tensor",
+    offset: "tf.Tensor",
+    scale: "tf.Tensor",
+    variance_epsilon: float,
+) -> "tf.Tensor":
     """`tf.nn.batch_normalization` with a division by the square root, which IEEE 754 defines to the last bit.
 
     TensorFlow's own multiplies with `rsqrt`, for which Eigen refines the CPU's approximation, and that is another

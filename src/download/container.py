@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from src.core.raw import ERRORS
 from src.errors import UserError, printable
@@ -29,10 +29,10 @@ class File(NamedTuple):
     source: str
     name: str
     size: int
-    open: Callable[[], BinaryIO]
+    open: Callable[[], IO[bytes]]
 
     @contextmanager
-    def stream(self) -> Iterator[BinaryIO]:
+    def stream(self) -> Iterator[IO[bytes]]:
         """The file, opened; what goes wrong while it is read becomes a UserError that names it."""
         try:
             with self.open() as opened:
@@ -41,6 +41,7 @@ class File(NamedTuple):
             raise UserError(f"{self.source}: {self.name} cannot be read: {printable(str(error))}") from error
 
     def read(self) -> bytes:
+        """All of it; errors as in `stream`."""
         with self.stream() as opened:
             data = opened.read(self.size + 1)  # so that no more is unpacked, whatever the zip really holds
             if len(data) != self.size:

@@ -68,6 +68,7 @@ def fetch(source: str, handle: str) -> Path:
             f"{source}: what arrived is not what Kaggle sent, and has been removed. Run the same command again"
         ) from error
     except requests.HTTPError as error:
+        assert error.response is not None  # it is what the error is about
         raise UserError(f"{source}: {_refusal(error.response.status_code)}") from error
     except requests.RequestException as error:
         raise UserError(

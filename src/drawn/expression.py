@@ -4,7 +4,7 @@ Emotions follow the EMFACS prototypes (Friesen & Ekman, "EMFACS-7: Emotional Fac
 action units the FACS manual (Ekman & Friesen, 1978). How strong, how mixed and how lopsided they come is ours.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from src.drawn.chance import Random, bell, between, choice
 
@@ -23,7 +23,8 @@ BLENDED = 0.25  # share of faces with a second emotion mixed in
 BLEND = 0.15, 0.45  # its strength
 
 
-class Expression(NamedTuple):
+@dataclass(frozen=True)
+class Expression:
     """Intensity of every action unit, 0 to about 1, and how much stronger the right of the picture shows it."""
 
     units: dict[int, float]

@@ -12,6 +12,12 @@ WHITE = (222, 228, 230)
 
 
 class Features:
+    """A person's features as an expression moves them; what several of them share is computed once.
+
+    Args:
+        light_x: where the light comes from, left in the picture below 0.
+    """
+
     def __init__(self, person: Person, expression: Expression, paint: Pencil, folds: Pencil, light_x: float):
         self.who, self.au, self.paint, self.folds, self.light_x = person, expression, paint, folds, light_x
         self.fine = paint.unit > FINE
@@ -43,6 +49,7 @@ class Features:
         return sign * x, y
 
     def relief(self, relief: Relief) -> None:
+        """Hills and dents of the face, which light.py shades."""
         who, au = self.who, self.au
         relief.bump(0, -0.62, 0.5, 0.35, 0.05)
         relief.bump(0, 0.83 + self.drop, 0.2, 0.16, 0.05)
@@ -64,6 +71,7 @@ class Features:
             relief.bump(sign * 0.045, who.eye_y - 0.13, 0.06, 0.12, 0.035 * max(0.0, au[4] - 0.1))
 
     def eye(self, sign: int) -> None:
+        """An eye (sign -1: left in the picture), with lids, lashes and what gathers around it."""
         who, au, paint, skin = self.who, self.au, self.paint, self.who.skin
         size, x, y = who.eye_size, sign * who.eye_x, who.eye_y
         half = 0.14 * size
@@ -116,6 +124,7 @@ class Features:
                 paint.taper(feet, times(skin, 1 - 0.35 * min(1.0, cheek)), 0.014)
 
     def brow(self, sign: int) -> None:
+        """The brow above that eye, and the lid that it moves."""
         who, au = self.who, {unit: self.au.side(unit, sign) for unit in (1, 2, 4, 9)}
         x, y = sign * who.eye_x, who.eye_y - who.brow_gap
         inner = y + 0.005 - 0.12 * au[1] + 0.095 * au[4] + 0.055 * au[9]
@@ -147,6 +156,7 @@ class Features:
         self.folds.taper([(px, py + 0.07) for px, py in line[:4]], ONE - 14 - 22 * min(1.0, au[4]), 0.06)
 
     def nose(self) -> None:
+        """Its shadows and lights, nostrils and wings, and the wrinkles of AU 9."""
         skin, au, paint, tip, wing = self.who.skin, self.au, self.paint, self.nose_tip, self.wing
         shaded = -1 if self.light_x > 0 else 1
         self.folds.taper(
@@ -212,6 +222,7 @@ class Features:
                 paint.taper(line, times(skin, 1 - 0.26 * raised), 0.014)
 
     def mouth(self) -> None:
+        """The lips, and teeth and tongue where it is open."""
         who, paint, lips, upper, lower = self.who, self.paint, self.lips, self.upper, self.lower
         left, right = self.corner(-1), self.corner(1)
         middle = 0.42 * (right[0] - left[0]) / 2

@@ -5,18 +5,18 @@ import numpy as np
 
 from src.drawn.chance import Random, bell, between
 from src.drawn.pencil import FINE, Pencil, Points
-from src.drawn.person import Colour, Person, mix, times
+from src.drawn.person import Colour, Person, any_colour, grey, mix, times
 
 
 def background(size: int, coloured: bool, rng: Random) -> np.ndarray:
     """A blurred room, (size, size) or (size, size, 3) uint8: tones, boxes and lamps, out of focus."""
     cells = 48
-    grey = between(rng, 0.7, 1.0)
+    dull = between(rng, 0.7, 1.0)
     base = between(rng, 25, 225)
     room = np.empty((cells, cells, 3), np.uint8)
 
     def tone(level: float) -> tuple[int, ...]:
-        mixed = mix(tuple(between(rng, 20, 235) for _ in range(3)), (level,) * 3, grey)
+        mixed = mix(any_colour(rng, 20, 235), grey(level), dull)
         return tuple(int(value) for value in mixed)
 
     room[:] = tone(base)
@@ -71,6 +71,7 @@ def body(who: Person, pencil: Pencil, slope: float) -> None:
 
 
 def ears(who: Person, pencil: Pencil) -> None:
+    """Their outer edge and the fold inside it, a little behind the face."""
     for sign in (-1, 1):
         x, skin = sign * who.width, times(who.skin, 0.94)
         shell = [(x * 0.97, -0.2), (x * 1.08, -0.24), (x * 1.13, -0.12), (x * 1.09, 0.05), (x * 1.02, 0.13)]
@@ -90,6 +91,7 @@ class Hair:
         self.present = who.hair_style != "bald"
 
     def behind(self, pencil: Pencil) -> None:
+        """What the head hides part of: to the ears, or as long as it is."""
         who, w = self.who, self.who.width
         if not self.present:
             return
@@ -115,6 +117,7 @@ class Hair:
             pencil.taper(lock, times(self.colour, 0.5 + 0.5 * tone), 0.035, (0.2, 1.0, 0.1), -0.25)
 
     def front(self, pencil: Pencil) -> None:
+        """What lies over the forehead and the temples."""
         if self.present:
             shell, edge = self._outline()
             pencil.fill([*shell, *reversed(edge)], self.colour)
@@ -212,6 +215,7 @@ def beard(who: Person, paint: Pencil, folds: Pencil, corner: tuple[float, float]
 
 
 def freckles(who: Person, pencil: Pencil, rng: Random) -> None:
+    """Over nose and cheeks, of those who have any; as many random numbers for everybody."""
     spots = rng.random((36, 3)).tolist()
     if who.freckles:
         for x, y, radius in spots:
@@ -220,6 +224,7 @@ def freckles(who: Person, pencil: Pencil, rng: Random) -> None:
 
 
 def glasses(who: Person, pencil: Pencil, rng: Random) -> None:
+    """Frame, temples, bridge and a reflection, of those who wear any; as many random numbers for everybody."""
     dark, width = between(rng, 10, 110), between(rng, 0.016, 0.04)
     if who.glasses == "none":
         return
@@ -232,9 +237,7 @@ def glasses(who: Person, pencil: Pencil, rng: Random) -> None:
         ring = [(x + sign * r * u, y + r * v) for u, v in (square if who.glasses == "square" else circle)]
         pencil.line([*ring, ring[0]], tone, width, 0.06)
         pencil.line([(x + sign * r, y - 0.03), (sign * who.width, y - 0.05)], tone, width, 0.0)
-        pencil.taper(
-            [(x - 0.1, y + 0.06), (x - 0.02, y - 0.08)], mix(who.skin, (255,) * 3, 0.45), 0.012, (1, 0.3), 0.06
-        )
+        pencil.taper([(x - 0.1, y + 0.06), (x - 0.02, y - 0.08)], mix(who.skin, grey(255), 0.45), 0.012, (1, 0.3), 0.06)
     inner = who.eye_x - r
     pencil.line([(-inner, y - 0.02), (0, y - 0.05), (inner, y - 0.02)], tone, width, 0.1)
 

@@ -96,7 +96,7 @@ def lit(canvas: np.ndarray, shade: np.ndarray, head: np.ndarray, exposure: np.nd
         if canvas.ndim == 3:
             light = cv2.merge([light] * 3)
         light *= canvas[rows]
-        light >>= 7
+        np.right_shift(light, 7, out=light)
         canvas[rows] = np.minimum(light, 255, out=light)
 
 

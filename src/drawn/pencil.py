@@ -15,6 +15,8 @@ Tone = Colour | float
 
 
 class Shape(NamedTuple):
+    """A line or an area, to be drawn."""
+
     first: int  # of its points among all that were collected
     plan: "Plan"
     width: float
@@ -46,7 +48,12 @@ class Pencil:
         self._add(points, _chain(len(points)), width, depth, tone, False)
 
     def taper(
-        self, points: Points, tone: Tone, width: float, shape=(0.1, 0.8, 1.0, 0.8, 0.1), depth: float = 0.0
+        self,
+        points: Points,
+        tone: Tone,
+        width: float,
+        shape: tuple[float, ...] = (0.1, 0.8, 1.0, 0.8, 0.1),
+        depth: float = 0.0,
     ) -> None:
         """A curve through `points` of changing width: `shape` gives the share of `width` from its start to its end."""
         self._add(points, _ribbon(len(points), shape), width, depth, tone, True)

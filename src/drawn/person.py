@@ -36,12 +36,24 @@ IRISES = [(22, 36, 60), (28, 50, 82), (56, 84, 88), (112, 92, 62), (96, 92, 84)]
 
 
 def times(colour: Colour, factor: float) -> Colour:
+    """The colour, darker or, with a factor above 1, lighter."""
     return colour[0] * factor, colour[1] * factor, colour[2] * factor
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """`share` of the second colour, the rest of the first."""
-    return tuple(a + (b - a) * share for a, b in zip(first, second, strict=True))
+    blue, green, red = (a + (b - a) * share for a, b in zip(first, second, strict=True))
+    return blue, green, red
+
+
+def any_colour(rng: Random, low: float, high: float) -> Colour:
+    """Each of blue, green and red between `low` and `high`."""
+    return between(rng, low, high), between(rng, low, high), between(rng, low, high)
+
+
+def grey(level: float) -> Colour:
+    """As much of blue, green and red."""
+    return level, level, level
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Pose:
     roll: Angle
 
     def upright(self) -> "Pose":
+        """The same place, not turned."""
         straight = (1.0, 0.0)
         return Pose(self.scale, self.centre, straight, straight, straight)
 
@@ -115,7 +128,7 @@ def meet(rng: Random) -> Person:
         hair=hair,
         brow=mix(times(hair, 0.75), times(skin, 0.35), 0.35),
         iris=choice(rng, IRISES if place < 3.5 else IRISES[:2]),
-        clothes=mix(tuple(between(rng, 20, 215) for _ in range(3)), (between(rng, 20, 200),) * 3, 0.55),
+        clothes=mix(any_colour(rng, 20, 215), grey(between(rng, 20, 200)), 0.55),
         width=between(rng, 0.68, 0.82),
         jaw=between(rng, 0.5, 0.85),
         eye_x=between(rng, 0.29, 0.35),

@@ -20,7 +20,12 @@ def turned(image: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def batches(
-    archive: Path, members: list[str], degrees: float, straighten: Callable | None, size: int, interpolation: str
+    archive: Path,
+    members: list[str],
+    degrees: float,
+    straighten: Callable[[list[np.ndarray]], list[np.ndarray]] | None,
+    size: int,
+    interpolation: str,
 ) -> Iterator[np.ndarray]:
     """Images of the archive, turned, and then what preprocess makes of them: (batch, size, size) uint8, in order."""
     with raw.opened(archive) as opened:

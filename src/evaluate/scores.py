@@ -1,11 +1,13 @@
 """Probabilities and true labels -> the numbers and tables of evaluate."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
 
 
-def metrics(actual: np.ndarray, probabilities: np.ndarray, labels: list[str], majority: int) -> dict:
+def metrics(actual: np.ndarray, probabilities: np.ndarray, labels: list[str], majority: int) -> dict[str, Any]:
     """Accuracy, loss, macro F1, the majority-class baseline, and precision, recall, F1 and count per label.
 
     Args:

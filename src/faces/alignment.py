@@ -1,6 +1,7 @@
 """A detected face -> the canonical face: cut out, and turned so that the eyes lie level."""
 
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,7 +53,7 @@ class Straightener:
         pairs = zip(images, found, strict=True)
         return [crop(image, face, self._size, level=True) if face else image for image, face in pairs]
 
-    def metrics(self) -> dict:
+    def metrics(self) -> dict[str, Any]:
         """How many faces were found, and how many of them were turned by how much."""
         counts, edges = np.histogram(self.rolls, bins=ANGLES)
         names = [f"{low} to {high}" for low, high in pairwise(edges)]

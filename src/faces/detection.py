@@ -1,7 +1,7 @@
 """Where the faces are in a photo, and their eyes: MTCNN (Zhang et al., 2016), whose weights come with its package."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -82,12 +82,13 @@ def _placement(shape: tuple[int, int], degrees: float) -> tuple[np.ndarray, tupl
     return matrix, size
 
 
-def _face(answer: dict, back: np.ndarray) -> Face:
-    def moved(points: list) -> np.ndarray:
+def _face(answer: dict[str, Any], back: np.ndarray) -> Face:
+    def moved(points: list[tuple[float, float]]) -> np.ndarray:
         return np.asarray(points, np.float64) @ back[:, :2].T + back[:, 2]
 
     left, top, width, height = answer["box"]
     corners = moved([(left, top), (left + width, top), (left, top + height), (left + width, top + height)])
     eyes = moved([answer["keypoints"]["left_eye"], answer["keypoints"]["right_eye"]])
-    box = (*np.floor(corners.min(axis=0)), *np.ceil(corners.max(axis=0)))
-    return Face(tuple(map(int, box)), *(tuple(map(float, eye)) for eye in eyes), float(answer["confidence"]))
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+    left_eye, right_eye = ((float(x), float(y)) for x, y in eyes)
+    return Face((int(left), int(top), int(right), int(bottom)), left_eye, right_eye, float(answer["confidence"]))

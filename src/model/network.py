@@ -8,7 +8,7 @@ follows from the layers; `check` says before a training what later stages would 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import tensorflow as tf
@@ -39,6 +39,7 @@ class Architecture(Section):
 
 
 def architecture_of(params: Params) -> Architecture:
+    """What the params say of it."""
     return Architecture(
         input_size=params.data.input_size,
         labels=len(params.data.labels),
@@ -91,7 +92,7 @@ def stack(of: Architecture) -> list[layers.Layer]:
     ]
 
 
-def read(listed: list[dict]) -> dict:
+def read(listed: list[dict[str, Any]]) -> dict[str, Any]:
     """The `Architecture` of a `stack`, from what Keras saves of its layers; anybody may have written that.
 
     A number that does not show in them, as `dense_units` where there is no hidden layer, is any that is allowed.

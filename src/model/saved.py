@@ -179,7 +179,7 @@ def _recognised(config: Any) -> "tuple[Architecture, keras.Sequential]":
     return architecture, outline
 
 
-def _config(outline: "keras.Sequential") -> dict:
+def _config(outline: "keras.Sequential") -> dict[str, Any]:
     """What Keras writes into an HDF5 file as the configuration of such a network, without the name of its input."""
     config = outline.get_config()
     config["layers"] = [

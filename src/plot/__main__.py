@@ -1,5 +1,6 @@
 """Stage 6: arrays, metrics and predictions -> plots/*.png."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ def main(params: Params) -> None:
     tracking.log_stage(load(), identity.of("train").key, "plot")
 
 
-def _figures(params: Params, rng: np.random.Generator):
+def _figures(params: Params, rng: np.random.Generator) -> Iterator[tuple[str, Figure]]:
+    """Name and figure, one after the other."""
     labels = list(params.data.labels)
     data = f"{params.dataset}, {params.source} faces"
     run_title = f"{data}, {params.conv_layers} conv layers, seed {params.seed}"

@@ -37,7 +37,7 @@ def prediction(image: np.ndarray, probabilities: np.ndarray, labels: list[str], 
 
 def predictions(
     photos: list[np.ndarray],
-    boxes: list[tuple[int, int, int, int] | None],
+    boxes: list[tuple[float, ...] | None],
     faces: list[np.ndarray],
     probabilities: list[dict[str, float]],
 ) -> Figure:
@@ -54,7 +54,7 @@ def predictions(
         for axes in row[:2]:
             axes.axis("off")
         _bars(row[2], values)
-        row[2].set_title(max(values, key=values.get))
+        row[2].set_title(max(values, key=lambda label: values[label]))
     if not photos:
         for axes in grid.ravel():
             axes.axis("off")
@@ -87,7 +87,7 @@ def _show(axes: Axes, image: np.ndarray) -> None:
 
 
 def _bars(axes: Axes, probabilities: dict[str, float]) -> None:
-    best = max(probabilities, key=probabilities.get)
+    best = max(probabilities, key=lambda label: probabilities[label])
     axes.barh(
         list(probabilities), list(probabilities.values()), color=["C0" if n == best else "C7" for n in probabilities]
     )

@@ -6,6 +6,7 @@ temperature. The model brings its labels, input size, preprocessing and alignmen
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -32,13 +33,14 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.figure:
         check_writable(options.figure)
+    assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every name
     paths = photos.named(options.photos, sys.stdin and sys.stdin.buffer)
     for path in paths:
         if why := photos.problem(path):
             print(printable(f"{path}: {why}"), file=sys.stderr)
     with TemporaryDirectory() if options.run else nullcontext() as folder:
-        predictor = Predictor(_model_of(options.run, Path(folder)) if options.run else root() / MODEL)
+        predictor = Predictor(_model_of(options.run, Path(folder)) if folder else root() / MODEL)
         return _predict(predictor, paths, options)
 
 
@@ -85,6 +87,7 @@ def _table(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
         if row.error:
             print(f"{start}{printable(row.error)}", file=out)
             continue
+        assert row.label is not None and row.probabilities is not None
         values = "  ".join(f"{v:>{w}.1%}" for v, w in zip(row.probabilities.values(), widths, strict=True))
         print(f"{start}{printable(row.label):<10}  {values}", file=out)
 
@@ -124,7 +127,7 @@ def _figure(drawn: list[tuple[Row, np.ndarray]], path: Path) -> None:
             raise UserError(f"--figure: {photo.photo} was there before, but now: {photo.error}")
         pictures.append(photo.pixels)
         boxes.append(row.box and tuple(edge / photo.divisor for edge in row.box))
-    probabilities = [row.probabilities for row, _ in drawn]
+    probabilities = [row.probabilities for row, _ in drawn if row.probabilities]  # all have some
     figure = faces.predictions(pictures, boxes, [pixels for _, pixels in drawn], probabilities)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})

@@ -193,4 +193,4 @@ def detected(batch: list[Photo | Found], known: "Known", detector: "Detector") -
 def _scaled(box: tuple[int, int, int, int], divisor: int) -> tuple[int, int, int, int]:
     """A box in pixels of the photo, (0, 0) being the centre of the first one, as of the shrunk photo."""
     left, top, right, bottom = (edge * divisor + (divisor - 1) / 2 for edge in box)
-    return (*(math.floor(edge) for edge in (left, top)), *(math.ceil(edge) for edge in (right, bottom)))
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)

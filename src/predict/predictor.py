@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # they import TensorFlow, which takes seconds
 
     from src.faces.alignment import Straightener
     from src.faces.detection import Detector
+
+
+Batch = TypeVar("Batch")
 
 
 class Row(NamedTuple):
@@ -51,6 +54,7 @@ class Predictor:
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The model's, in the order of its outputs."""
         return self._known.labels
 
     def _network(self) -> "keras.Model":
@@ -76,6 +80,7 @@ class Predictor:
 
     @property
     def parameters(self) -> int:
+        """How many numbers the model holds."""
         return self._network().count_params()
 
     def rows(self, paths: list[str], cropped: bool) -> Iterator[tuple[photos.Found, Row]]:
@@ -90,8 +95,9 @@ class Predictor:
                 bar.update(len({found.photo for found in batch}))
 
     def _faces(self, batch: list[photos.Photo | photos.Found], cropped: bool) -> list[photos.Found]:
-        if not any(isinstance(photo, photos.Photo) for photo in batch):
-            return batch
+        unreadable = [photo for photo in batch if isinstance(photo, photos.Found)]
+        if len(unreadable) == len(batch):
+            return unreadable
         self._network()
         if cropped:
             return photos.cropped(batch, self._known, self._straightener)
@@ -111,7 +117,7 @@ def _row(found: photos.Found, labels: tuple[str, ...], answer: np.ndarray | None
     return Row(*place, best, values[best], values, None)
 
 
-def ahead(batches: Iterable[list]) -> Iterator[list]:
+def ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
     """The same batches; the next one is made on another thread meanwhile."""
     iterator = iter(batches)
     with ThreadPoolExecutor(1) as pool:

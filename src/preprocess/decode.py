@@ -22,6 +22,9 @@ from src.params import Preprocess
 SMALL = 5000
 
 
+Straighten = Callable[[list[np.ndarray]], list[np.ndarray]]
+
+
 def write(
     folder: Path,
     archive: Path,
@@ -29,7 +32,7 @@ def write(
     labels: Iterable[str],
     size: int,
     how: Preprocess,
-    straighten: Callable[[list[np.ndarray]], list[np.ndarray]] | None = None,
+    straighten: Straighten | None = None,
 ) -> int:
     """Decodes every image of the manifest `table` into `folder`; returns how many were skipped.
 
@@ -45,10 +48,10 @@ def write(
     shrink = partial(images.resize, size=size, interpolation=how.interpolation)
     with replacing(folder) as temporary:
         temporary.mkdir()
-        kept = []
+        kept: list[pd.DataFrame] = []
         for split in (name for name in manifest.SPLITS if name in set(table["split"])):
             rows = table[table["split"] == split]
-            good = []
+            good: list[int] = []
             # Written, not mapped: on a full disk a write fails, but a store into a mapped file kills the process.
             with (temporary / f"{split}_images.npy").open("wb") as file:
                 _header(file, (len(rows), size, size))
@@ -89,8 +92,12 @@ def _header(file: BinaryIO, shape: tuple[int, ...]) -> None:
 
 
 def _decoded(
-    archive: Path, members: Iterable[str], shrink: Callable, straighten: Callable | None, split: str
-) -> Iterator:
+    archive: Path,
+    members: Iterable[str],
+    shrink: Callable[[np.ndarray], np.ndarray],
+    straighten: Straighten | None,
+    split: str,
+) -> Iterator[tuple[int, str, np.ndarray | ValueError]]:
     """Yields (row, member, pixels or the ValueError) in order, decoding bounded batches, large images on every core."""
 
     def attempt(data: bytes) -> np.ndarray | ValueError:

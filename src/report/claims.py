@@ -37,11 +37,13 @@ TRAIN_AND_TEST_FOLDER = [
 
 
 def time_of_dropout(rows: pd.DataFrame) -> str:
+    """A note to the claim about dropout."""
     ratio = SET_1.runs(rows)["seconds_per_epoch"].mean() / NO_DROPOUT.runs(rows)["seconds_per_epoch"].mean()
     return f"time of an epoch, with over without: {number(ratio, '.2f')}"
 
 
 def highest_epoch_of_set_2(rows: pd.DataFrame) -> str:
+    """A note to the claim about set 2."""
     return f"highest single epoch: {number(max(map(max, SET_2.runs(rows)[VALIDATION]), default=float('nan')))}"
 
 

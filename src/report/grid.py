@@ -44,7 +44,7 @@ class Cell(NamedTuple):
     def digest(self) -> str:
         """Of all params; a cell whose params are others by now is not finished. A path is not part of it, nor are the
         datasets that are not used, nor a param that came later and has the value it had before it came."""
-        values = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
+        values: dict[str, Any] = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
         values["datasets"] = {name: values["datasets"][name] for name in (self.params.dataset, self.params.whole)}
         half = values["datasets"].get("ai_half", {})
         if half.get("part_of") == "ai":  # as the code had it before it was a param
@@ -61,19 +61,22 @@ class Content(Section):
 
 
 class Grid(NamedTuple):
+    """A report's folder, what its faces are, and its cells."""
+
     folder: Path
     data: str
     cells: list[Cell]
 
     @property
     def csv(self) -> Path:
+        """The file with the rows."""
         return self.folder / "cells.csv"
 
     def finished(self) -> pd.DataFrame:
         """The rows of the finished cells, of whatever program, in the grid's order; curves as lists of floats."""
         table = stored(self.csv)
         order = {(cell.name, cell.digest): number for number, cell in enumerate(self.cells)}
-        place = [order.get(key) for key in zip(table["name"], table["params"], strict=True)]
+        place = [order.get(key, math.nan) for key in zip(table["name"], table["params"], strict=True)]
         table = table.assign(place=place).dropna(subset="place").sort_values("place").drop(columns="place")
         for curve in CURVES:
             table[curve] = [[float(value) for value in text.split()] for text in table[curve]]
@@ -127,11 +130,11 @@ def read(folder: Path) -> Grid:
     return Grid(folder, content.data, list(named.values()))
 
 
-def _list(value: object) -> list:
+def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _params(path: Path, defaults: dict, changes: dict) -> Params:
+def _params(path: Path, defaults: dict[str, Any], changes: dict[str, Any]) -> Params:
     try:
         return params.check(params.changed(defaults, changes), path)
     except KeyError as error:
@@ -140,7 +143,7 @@ def _params(path: Path, defaults: dict, changes: dict) -> Params:
         raise UserError(f"{error} (cell {changes})") from error
 
 
-def _name(group: str, values: Params, varied: dict) -> str:
+def _name(group: str, values: Params, varied: dict[str, Any]) -> str:
     """E.g. report-ai-conv3-dropout-0.0-seed1: names that are alike stand together in `dvc exp show` and `mlflow ui`."""
     other = [
         f"{_short(name)}-{Path(str(value)).stem if name == 'local_path' else value}" for name, value in varied.items()

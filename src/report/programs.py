@@ -23,6 +23,7 @@ class Programs(NamedTuple):
 
     @classmethod
     def read(cls, folder: Path) -> "Programs":
+        """Those of a report's folder; none where it has no programs.csv."""
         path = folder / "programs.csv"
         if not path.exists():
             return cls(path, pd.DataFrame(columns=COLUMNS))

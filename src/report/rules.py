@@ -6,7 +6,7 @@ Most parts are a `Comparison`: an interval of statistics.py that has to be `With
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be decided with this data
 
 
 class Finding(NamedTuple):
+    """What was measured, as text, and what follows from it."""
+
     numbers: str
     verdict: str  # HOLDS, FAILS or OPEN
 
@@ -36,6 +38,7 @@ class Within(NamedTuple):
     below: float = math.inf
 
     def verdict(self, interval: Interval) -> str:
+        """HOLDS, FAILS or OPEN."""
         if interval.high < self.above or interval.low > self.below:
             return FAILS
         return HOLDS if interval.low > self.above and interval.high < self.below else OPEN
@@ -48,6 +51,7 @@ class Reaches(NamedTuple):
     high: float
 
     def verdict(self, interval: Interval) -> str:
+        """HOLDS, FAILS or OPEN."""
         if interval.high < self.low or interval.low > self.high:
             return FAILS
         return HOLDS if interval.low > 0 else OPEN
@@ -63,6 +67,7 @@ class Comparison(NamedTuple):
     shown: Callable[[Interval], str] = str
 
     def __call__(self, rows: pd.DataFrame) -> Finding:
+        """The interval that these rows give, and what follows from it."""
         interval = self.interval(*(sample.by_seed(rows) for sample in self.samples))
         return Finding(": ".join(filter(None, (self.label, self.shown(interval)))), self.needed.verdict(interval))
 
@@ -101,7 +106,7 @@ def largest_change(rows: pd.DataFrame, default: Configuration, params: tuple[str
     """The largest change by one param alone, give or take what another seed does; it is small only if all varied."""
     accuracy = default.validation().by_seed(rows)
     another_seed = prediction_interval(accuracy)
-    varied = rows["varied"].map(lambda text: " ".join(json.loads(text)))
+    varied = rows["varied"].map(lambda text: " ".join(json.loads(str(text))))
     same = (rows["dataset"] == default.dataset) & (rows["conv_layers"] == default.conv_layers)
     runs = rows[same & varied.isin(params) & rows["seed"].isin(accuracy.index)]
     changes = mean_accuracy(runs) - runs["seed"].map(accuracy)
@@ -127,7 +132,7 @@ def rising_operations(rows: pd.DataFrame, depths: dict[int, Configuration]) -> F
     return Finding(shown, OPEN if len(runs) < 2 else HOLDS if rising else FAILS)
 
 
-def lead_in_every_run(rows: pd.DataFrame, pairs: list[tuple[Configuration, Configuration]]) -> Finding:
+def lead_in_every_run(rows: pd.DataFrame, pairs: Sequence[tuple[Configuration, ...]]) -> Finding:
     """Validation minus training accuracy is above 0 in every run that validates on the test folder.
 
     It does not hold when it is below 0 in all of these, and above 0 in every run that validates on the train folder.
@@ -136,6 +141,8 @@ def lead_in_every_run(rows: pd.DataFrame, pairs: list[tuple[Configuration, Confi
         pairs: validated on the train folder, on the test folder; the first with two runs or more on the test folder,
             and one on the train folder, decides.
     """
+    on_train = on_test = pd.Series(dtype=float)
+    enough = False
     for pair in pairs:
         on_train, on_test = (configuration.lead().by_seed(rows) for configuration in pair)
         if enough := len(on_train) > 0 and len(on_test) > 1:
@@ -154,6 +161,7 @@ class Claim:
         self.rule, self.parts, self.note = rule, parts, note
 
     def finding(self, rows: pd.DataFrame) -> Finding:
+        """What the finished cells' rows say to it."""
         findings = [part(rows) for part in self.parts]
         numbers = [finding.numbers for finding in findings]
         if len(findings) > 1:

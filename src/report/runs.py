@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -61,7 +62,7 @@ def confirm(grid: Grid, names: list[str], workers: int) -> None:
         chosen |= {row.name: row for row in (named if len(named) else soonest).itertuples(index=False)}
         rows = rows.drop(alike.index)
 
-    def compare(cell: Cell, row: dict) -> None:
+    def compare(cell: Cell, row: dict[str, Any]) -> None:
         old = chosen[cell.name]
         same = all(row[curve] == _text(getattr(old, curve)) for curve in CURVES) and (
             pd.isna(old.model) or old.model == row["model"]
@@ -83,7 +84,7 @@ def _alone() -> Iterator[None]:
         raise UserError("another `python -m src.report` runs in this repository; wait for it or stop it") from error
 
 
-def run(cells: list[Cell], workers: int, done: Callable[[Cell, dict], None]) -> None:
+def run(cells: list[Cell], workers: int, done: Callable[[Cell, dict[str, Any]], None]) -> None:
     """Runs these cells, and gives each with its row to `done`; errors as `complete`."""
     repository, program = root(), identity.of("train").program
     missing = _collect(repository, program, cells, done)
@@ -160,6 +161,7 @@ def _status(repository: Path) -> tuple[dict[str, str], int]:
     rows = [line.split() for line in said.splitlines()]
     states = ("Queued", "Running", "Success", "Failed")
     workers = re.search(r"Worker status: (\d+) active, (\d+) idle", said)
+    assert workers is not None  # the last line, whatever the queue holds
     return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in states}, sum(map(int, workers.groups()))
 
 
@@ -177,7 +179,9 @@ def _asked(repository: Path) -> str:
     return call("dvc", "queue", "status", cwd=repository)
 
 
-def _collect(repository: Path, program: str, cells: list[Cell], done: Callable[[Cell, dict], None]) -> list[Cell]:
+def _collect(
+    repository: Path, program: str, cells: list[Cell], done: Callable[[Cell, dict[str, Any]], None]
+) -> list[Cell]:
     """Gives those that are done to `done`, and returns the others."""
     commits, missing = experiments(repository), []
     for cell in cells:
@@ -189,13 +193,13 @@ def _collect(repository: Path, program: str, cells: list[Cell], done: Callable[[
     return missing
 
 
-def write_row(grid: Grid, cell: Cell, row: dict) -> None:
+def write_row(grid: Grid, cell: Cell, row: dict[str, Any]) -> None:
     """Writes the row of a finished cell into cells.csv, in place of an older one."""
     others = stored(grid.csv).query("name != @cell.name").to_dict("records")
     write_csv(grid.csv, pd.DataFrame([*others, row], columns=COLUMNS).sort_values("name"))
 
 
-def _row(repository: Path, program: str, cell: Cell, commit: str) -> dict | None:
+def _row(repository: Path, program: str, cell: Cell, commit: str) -> dict[str, Any] | None:
     """The row of a cell from the experiment of that commit; None if it has other params, or another program ran it."""
     texts = {name: call("git", "show", f"{commit}:./{name}", cwd=repository) for name in FILES}
     lock = plain_yaml.parse(texts["dvc.lock"], f"{cell.name}:dvc.lock")

@@ -5,8 +5,8 @@ configuration differ by their seed alone; a table of them is indexed by it.
 """
 
 import json
-from collections.abc import Hashable
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from src.report.grid import CURVES
 TRAINING, VALIDATION = CURVES
 LEAD = "validation minus training"
 INPUT_SIZE = "datasets.ai2.input_size"
+Key = TypeVar("Key")
 
 
 class Accuracy(NamedTuple):
@@ -27,6 +28,7 @@ class Accuracy(NamedTuple):
     epochs: int = 10
 
     def by_seed(self, rows: pd.DataFrame) -> pd.Series:
+        """Seed -> accuracy, of the runs that are among `rows` and long enough."""
         return mean_accuracy(self.configuration.runs(rows), self.curve, self.end, self.epochs)
 
 
@@ -35,15 +37,18 @@ class Configuration(NamedTuple):
 
     dataset: str
     conv_layers: int = 3
-    varied: dict[str, object] | None = None  # all that its cells in grid.yaml set besides: param -> value
+    varied: Mapping[str, object] | None = None  # all that its cells in grid.yaml set besides: param -> value
 
     def training(self, **epochs: int) -> Accuracy:
+        """On the training images; `end` and `epochs` as in `mean_accuracy`."""
         return Accuracy(self, TRAINING, **epochs)
 
     def validation(self, **epochs: int) -> Accuracy:
+        """On the validation images; as well."""
         return Accuracy(self, VALIDATION, **epochs)
 
     def lead(self, **epochs: int) -> Accuracy:
+        """Of validation over training; as well."""
         return Accuracy(self, LEAD, **epochs)
 
     def runs(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,15 +76,15 @@ def mean_accuracy(runs: pd.DataFrame, curve: str = VALIDATION, end: int | None =
 SET_1, SET_2, SET_3 = Configuration("ai"), Configuration("ai_half"), Configuration("ai2")
 SET_1_LONG = Configuration("ai", varied={"epochs": 100})
 SET_3_SHORT = Configuration("ai2", varied={"epochs": 10})
-NO_DROPOUT = Configuration("ai", varied={"model.dropout": 0.0})
 FEWER_IMAGES = {share: Configuration("ai", varied={"split.train_share": share}) for share in (0.125, 0.25, 0.5)}
 
 
 def depths(configuration: Configuration) -> dict[int, Configuration]:
+    """Convolutional layers -> the same configuration with so many."""
     return {layers: configuration._replace(conv_layers=layers) for layers in (1, 2, 3, 4)}
 
 
-def finished(rows: pd.DataFrame, configurations: dict[Hashable, Configuration]) -> dict[Hashable, pd.DataFrame]:
+def finished(rows: pd.DataFrame, configurations: dict[Key, Configuration]) -> dict[Key, pd.DataFrame]:
     """The runs of each configuration that has any."""
     tables = {key: configuration.runs(rows) for key, configuration in configurations.items()}
     return {key: runs for key, runs in tables.items() if len(runs)}
@@ -93,6 +98,8 @@ def by_resolution(rows: pd.DataFrame) -> dict[int, dict[int, pd.DataFrame]]:
     groups = [group for _, group in third.groupby(["conv_layers", "others"]) if group["input_size"].nunique() > 1]
     longest = {int(group["conv_layers"].iloc[0]): group for group in sorted(groups, key=len)}
     return {
-        layers: {int(size): runs.set_index("seed") for size, runs in longest[layers].groupby("input_size")}
+        layers: {
+            int(runs["input_size"].iloc[0]): runs.set_index("seed") for _, runs in longest[layers].groupby("input_size")
+        }
         for layers in sorted(longest)
     }

@@ -28,10 +28,12 @@ class Interval(NamedTuple):
 
     @property
     def low(self) -> float:
+        """Where it begins."""
         return self.mean - self.half
 
     @property
     def high(self) -> float:
+        """Where it ends."""
         return self.mean + self.half
 
     def __str__(self) -> str:
@@ -41,6 +43,7 @@ class Interval(NamedTuple):
         return f"{self.mean:.4f}{spread} (n = {self.n})"
 
     def percent(self) -> str:
+        """As text, for shares."""
         if not self.n:
             return NOT_RUN
         return f"{self.mean:+.1%}" + (f" ({self.low:.1%} to {self.high:.1%})" if self.n > 1 else "")

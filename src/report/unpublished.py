@@ -29,7 +29,7 @@ def section(rows: pd.DataFrame) -> str:
     table = readings(rows, runs)
     if len(table) < 2:
         return ""
-    best = {name: table.loc[table[name].idxmin()] for name in runs}
+    best = {name: table.iloc[table[name].argmin()] for name in runs}
     first = first_epoch(runs)
     numbers = {name: table[name].map("{:.4f}".format) for name in ("training", "validation", "rise", *runs)}
     headers = {"training": "training, epoch 50", "validation": "validation, last ten", "rise": f"rise since {first}"}

@@ -1,13 +1,14 @@
 """What a split is worth: duplicates, contradicting labels, leaks, counts."""
 
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
 from src.core.manifest import LEFT_OUT, SPLITS
 
 
-def audit(table: pd.DataFrame) -> dict:
+def audit(table: pd.DataFrame) -> dict[str, Any]:
     """Counts over a manifest.
 
     `duplicates`: files with the bytes of another one before them; contents with more than one label; groups of

@@ -33,6 +33,8 @@ class StoreError(UserError):
 
 
 class Store(NamedTuple):
+    """Where MLflow keeps runs."""
+
     uri: str  # as MLflow takes it; what is relative is relative to the repository
     named: bool  # by MLFLOW_TRACKING_URI
     database: Path | None = None  # if it is SQLite
@@ -40,6 +42,7 @@ class Store(NamedTuple):
 
     @property
     def shown(self) -> str:
+        """For messages."""
         return str(self.database or _without_password(self.uri))
 
 
@@ -106,6 +109,7 @@ def talking(limits: Limits = QUICK) -> Iterator[Store]:
 
 
 def client(store: Store, limits: Limits = QUICK) -> MlflowClient:
+    """MLflow's client of a store that is there; a database is made if there is none."""
     if store.database:
         database.ready(store.database, limits.lock)
     return MlflowClient(store.uri)
@@ -125,6 +129,7 @@ def experiment(store: Store, client: MlflowClient) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was sooner
                 raise
             found = client.get_experiment_by_name(EXPERIMENT)
+            assert found is not None  # MLflow has just said that it exists
     if found.lifecycle_stage == "deleted":
         raise StoreError(
             f"MLflow's experiment {EXPERIMENT!r} is deleted; bring it back: "
@@ -190,7 +195,9 @@ def _hint(store: Store, error: Exception) -> str:
         return ""
     if not store.uri.startswith("http"):
         return "" if isinstance(error, MlflowException) else "; correct MLFLOW_TRACKING_URI"
-    if getattr(error, "error_code", "") in LOGIN or re.search(r"\b40[13]\b|unauthori[sz]ed|forbidden", said, re.I):
+    if getattr(error, "error_code", "") in LOGIN or re.search(
+        r"\b40[13]\b|unauthori[sz]ed|forbidden", said, re.IGNORECASE
+    ):
         return (
             "; set the login that MLflow reads: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
             "MLFLOW_TRACKING_TOKEN"
@@ -206,7 +213,7 @@ def _reason(error: Exception) -> str:
     """What is wrong, without SQL and the layers of HTTP."""
     said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     said = said.partition("\n[SQL")[0]
-    if cause := re.search(r"\(Caused by \w+\(['\"]?(.*?)['\"]?\)\)", said, re.S):
+    if cause := re.search(r"\(Caused by \w+\(['\"]?(.*?)['\"]?\)\)", said, re.DOTALL):
         said = cause[1]
     said = " ".join(_without_password(said).split())
     return (said if len(said) <= REASON else f"{said[:REASON]}…") or type(error).__name__

@@ -105,7 +105,9 @@ def check(path: Path) -> None:
 def _versions() -> tuple[str, set[str]]:
     """The newest schema that the installed MLflow knows, and all of them."""
     scripts = ScriptDirectory.from_config(_get_alembic_config(db_url=""))
-    return scripts.get_current_head(), {script.revision for script in scripts.walk_revisions()}
+    newest = scripts.get_current_head()
+    assert newest is not None
+    return newest, {script.revision for script in scripts.walk_revisions()}
 
 
 def _make(path: Path) -> None:
@@ -147,13 +149,14 @@ def _take_along(path: Path) -> None:
     if not (location := _carried(path)):  # another process was sooner
         return
     was, now = _folder(location), artifacts(path)
+    assert was is not None  # or it would not be carried
     # MLflow has both spellings, and the one that somebody gave it.
     spellings = {location: now.as_uri(), was.as_uri(): now.as_uri(), str(was): str(now)}
     with _opened(path) as database:
         for table, column in PLACES:
             for old, new in spellings.items():
                 database.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "  # noqa: S608  names of ours, in PLACES
                     f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                     [new, len(old) + 1, old, len(old) + 1, f"{old}/"],
                 )

@@ -3,9 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mlflow.entities import Metric
@@ -39,6 +40,7 @@ class Log:
 
     @property
     def id(self) -> str:
+        """The run's in MLflow, as it is now: a run that is replaced has another one."""
         return self.run.id
 
     def log_outputs(self, stage: str) -> None:
@@ -57,7 +59,7 @@ class Log:
         self.log_environment(environment.of_training(self.run.key))
         files = {MODEL: PREDICTOR, Path("models/calibration.json"): PREDICTOR} if stage != "train" else {}
         if stage == "plot":
-            files |= {figure: "figures" for figure in sorted(Path("plots").glob("*.png"))}
+            files |= dict.fromkeys(sorted(Path("plots").glob("*.png")), "figures")
         with self.run.alone(UPLOAD) as entity:
             if stage != "train":
                 self.run.tag_evaluated(entity)
@@ -139,7 +141,7 @@ def open_run(params: Params, key: str) -> Iterator[Log]:
     log.run.finish()
 
 
-def _curves(history: list[dict[str, float]]) -> Values:
+def _curves(history: Sequence[Mapping[Any, float]]) -> Values:
     return {(name, step): row[name] for step, row in enumerate(history, 1) for name in row}
 
 

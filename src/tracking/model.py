@@ -26,13 +26,15 @@ def log_model(run: Run, path: Path) -> None:
         if entity.data.tags.get(MODEL_MD5) == actual:
             return
     import numpy as np  # TensorFlow takes seconds to import, and most callers find the model logged
+    from mlflow.models import infer_signature
+    from mlflow.tensorflow import log_model as log_keras_model
 
     from src.model import saved
 
     model, _ = saved.load(path)
     size = run.params.data.input_size
     example = np.full((1, size, size, 1), 0.5, np.float32)  # grey: no face of the data set leaves it this way
-    signature = mlflow.models.infer_signature(example, model.predict(example, verbose=0))
+    signature = infer_signature(example, model.predict(example, verbose=0))
     versions = plain_yaml.read(Path(identity.LIBRARIES))  # not those that are installed by now
     packages = [f"{name}=={versions[name]}" for name in ("keras", "numpy", "tensorflow")]
     with run.alone(UPLOAD) as entity, connection.environment({"MLFLOW_TRACKING_URI": run.store.uri}):
@@ -42,9 +44,7 @@ def log_model(run: Run, path: Path) -> None:
         for old in run.client.search_logged_models([run.experiment], f"source_run_id = '{run.id}'"):
             run.client.delete_logged_model(old.model_id)
         with mlflow.start_run(run_id=run.id):
-            mlflow.tensorflow.log_model(
-                model, name="model", signature=signature, input_example=example, pip_requirements=packages
-            )
+            log_keras_model(model, name="model", signature=signature, input_example=example, pip_requirements=packages)
         run.tag(entity, {MODEL_MD5: actual})
 
 
@@ -57,7 +57,7 @@ def download_model(name: str, folder: Path) -> Path:
     quoted = name.replace("'", "")
     with _runs(f"attributes.run_id = '{quoted}'", f"attributes.run_name = '{quoted}'") as (client, entities):
         ids = [one.info.run_id for one in entities]
-        if len(ids) == 1 and client.list_artifacts(ids[0], PREDICTOR):
+        if client is not None and len(ids) == 1 and client.list_artifacts(ids[0], PREDICTOR):
             return Path(client.download_artifacts(ids[0], PREDICTOR, str(folder))) / "model.h5"
     if not ids:
         raise UserError(f"{name} is neither a DVC experiment or git revision nor an MLflow run, by id or name")

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mlflow.entities import Param, RunTag
@@ -73,6 +74,7 @@ class Run:
         return entity
 
     def tag(self, entity: Entity, tags: dict[str, str]) -> None:
+        """Sets those that the run lacks or has with another value."""
         lacking = [RunTag(name, value) for name, value in tags.items() if entity.data.tags.get(name) != value]
         self.client.log_batch(self.id, tags=lacking)
 
@@ -86,6 +88,7 @@ class Run:
         return self.entity()
 
     def finish(self, status: str = "FINISHED") -> None:
+        """Says how the run ended, if there is one."""
         if self.id:
             with connection.talking() as store:
                 connection.client(store).set_terminated(self.id, status)
@@ -106,12 +109,13 @@ class Run:
         )
 
 
-def flat(nested: dict, separator: str) -> dict:
+def flat(nested: dict[str, Any], separator: str) -> dict[str, Any]:
     """{"a": {"b": 1}} -> {"a.b": 1}"""
-    return pd.json_normalize(nested, sep=separator).to_dict("records")[0]
+    (row,) = pd.json_normalize(nested, sep=separator).to_dict("records")
+    return {str(name): value for name, value in row.items()}
 
 
-def _text(values: dict) -> dict[str, str]:
+def _text(values: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in flat(values, ".").items()}
 
 

@@ -44,6 +44,7 @@ class Stage:
             _say("MLflow takes runs again, and has every epoch so far")
 
     def log_outputs(self, stage: str) -> None:
+        """As `Log.log_outputs`; what is not taken is said by `finish`."""
         self._lost = ""
         try:
             self._log.log_outputs(stage)
@@ -51,6 +52,7 @@ class Stage:
             self._lost = str(error)
 
     def finish(self) -> None:
+        """Marks the run as finished, or as failed where it lacks something, and says so."""
         if not self._lost:
             try:
                 self._log.run.finish()

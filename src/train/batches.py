@@ -3,13 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from src.model.inputs import batches, read
+from src.model.inputs import Batches, batches, read
 from src.train.augmentation import zoom
 
 
 def training(
     images: np.ndarray, labels: np.ndarray, classes: int, batch_size: int, zoom_range: float, seed: int, epoch: int
-) -> tf.data.Dataset:
+) -> Batches:
     """The shuffled, zoomed batches of one epoch (0 is the first).
 
     Args:
@@ -24,8 +24,8 @@ def training(
     order = rng.permutation(len(images))
     factors = rng.uniform(1 - zoom_range, 1 + zoom_range, (len(images), 2)).astype(np.float32)
 
-    def draw(rows, factors):
+    def draw(rows: tf.Tensor, factors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels, label = read(images, labels, classes, rows)
-        return zoom(pixels, factors)[..., None], label
+        return tf.expand_dims(zoom(pixels, factors), -1), label
 
     return batches((order, factors), batch_size, draw)

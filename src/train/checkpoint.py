@@ -101,6 +101,6 @@ class Checkpoints:
             )
 
 
-def _state(model: "keras.Model") -> list:
+def _state(model: "keras.Model") -> "list[keras.Variable]":
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]

@@ -11,7 +11,8 @@ class Adam(keras.optimizers.Adam):
     a variable and its moments, which costs more than the gradients where a dense layer has millions of weights.
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
+        """What Keras calls for each variable, with its gradient."""
         index = self._get_variable_index(variable)
         momentum, velocity = self._momentums[index], self._velocities[index]
         step = tf.cast(self.iterations + 1, tf.float32)

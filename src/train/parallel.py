@@ -24,7 +24,8 @@ class Parallel(keras.Model):
         super().__init__(name=f"parallel_{network.name}")
         self.network, self.parts = network, parts
 
-    def call(self, values, training=False):
+    def call(self, values: tf.Tensor, training: bool | None = False) -> tf.Tensor:
+        """What Keras calls for a batch of images (batch, size, size, 1)."""
         if not training:
             return self.network(values)
         for per_image, group in groupby(self.network.layers, _per_image):

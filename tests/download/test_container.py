@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from src import params
-from src.core import archive
+from src.core import raw
 from src.download import local
 from src.errors import UserError
 from tests.conftest import without_privileges
@@ -178,7 +178,7 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_refused_without_unpacking
         struct.pack_into("<I", data, start + size, 1000)
     path.write_bytes(data)
     code = (
-        "import resource, sys; from tests.sources.test_container import *\n"
+        "import resource, sys; from tests.download.test_container import *\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3 * 2**29, 3 * 2**29))\n"
         "try: members(Path(sys.argv[1]))\n"
         "except UserError as error: print(error)"
@@ -229,13 +229,13 @@ def test_two_members_of_one_name_are_refused(tmp_path):
         warnings.simplefilter("ignore", UserWarning)
         opened.writestr("train/happy/0.png", encoded("PNG", seed=99))
     with pytest.raises(UserError, match=r"two images are both named train/happy/0\.png"):
-        archive.write(tmp_path / "a.zip", local.images(str(path), None, LABELS, PARAMS.layout, PARAMS.limits))
+        raw.write(tmp_path / "a.zip", local.images(str(path), None, LABELS, PARAMS.layout, PARAMS.limits))
 
 
 def test_two_files_that_differ_only_in_the_spelling_of_their_label_are_refused(tmp_path):
     path = zip_of(tmp_path / "faces.zip", faces() | {"train/HAPPINESS/0.png": encoded("PNG", seed=99)})
     with pytest.raises(UserError, match=r"two images are both named train/happy/0\.png"):
-        archive.write(tmp_path / "a.zip", local.images(str(path), None, LABELS, PARAMS.layout, PARAMS.limits))
+        raw.write(tmp_path / "a.zip", local.images(str(path), None, LABELS, PARAMS.layout, PARAMS.limits))
 
 
 NAMES = ["وجه سعيد", "笑脸", "😀", "u\u0308ber", "über", "नाम", 'a "b", c', "-rf", "%s{0}", "x" * 200]
@@ -246,7 +246,7 @@ def test_names_in_any_script_arrive_as_they_are(stored, tmp_path):
     files = faces() | {f"train/happy/{name}.png": encoded("PNG", seed=seed) for seed, name in enumerate(NAMES)}
     path = stored(files)
     assert members(path) == files
-    archive.write(tmp_path / "a.zip", local.images(str(path), None, LABELS, PARAMS.layout, PARAMS.limits))
+    raw.write(tmp_path / "a.zip", local.images(str(path), None, LABELS, PARAMS.layout, PARAMS.limits))
     with zipfile.ZipFile(tmp_path / "a.zip") as written:
         assert {name: written.read(name) for name in written.namelist()} == files
 
@@ -302,7 +302,7 @@ def test_what_systems_leave_behind_in_a_zip_may_have_a_name_that_is_refused_else
 def test_a_folder_that_a_system_keeps_to_itself_is_not_even_looked_into(tmp_path):
     path = folder_of(tmp_path / "faces", faces() | {"System Volume Information/tracking.log": b""})
     (path / "System Volume Information").chmod(0)
-    code = "import sys; from tests.sources.test_container import *\nassert members(Path(sys.argv[1])) == faces()"
+    code = "import sys; from tests.download.test_container import *\nassert members(Path(sys.argv[1])) == faces()"
     command = [sys.executable, "-c", code, path]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, preexec_fn=without_privileges)
     (path / "System Volume Information").chmod(0o755)
@@ -388,7 +388,8 @@ def test_an_import_killed_in_the_middle_leaves_nothing_a_rerun_takes_for_good(tm
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     values |= {"source": "local", "local_path": "faces.zip"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    (tmp_path / "src").symlink_to(REPOSITORY / "src")
+    for name in ("src", "dvc.yaml", "libraries.yaml"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
     environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
     command, data = [sys.executable, "-m", "src.download"], tmp_path / "data"
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=-1)

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 
 from src import params
-from src.core import archive
+from src.core import raw
 from src.core.raw import Image
 from src.download import local
 from src.errors import UserError
@@ -242,7 +242,7 @@ def test_a_table_beside_images_is_a_stray_file(tmp_path):
 def test_the_bytes_are_the_same_today_as_when_results_were_published(tmp_path):
     """Not compressed, because what compression gives differs between libraries and CPUs."""
     images = listed(csv_at(tmp_path / "fer2013.csv", table(rows())))
-    archive.write(tmp_path / "ai.zip", images)
+    raw.write(tmp_path / "ai.zip", images)
     known = "3817014a8565b276f8063e1240c8eda8fabdf2b331f97c10484358c7daba12ca"
     assert hashlib.sha256((tmp_path / "ai.zip").read_bytes()).hexdigest() == known
 
@@ -251,7 +251,7 @@ def test_the_official_split_is_recognised(tmp_path):
     from src.split import policies
 
     lines = [f"{row % 7},{text(np.roll(FACES[row % 21], row))},{USAGES[row // 7 % 3]}" for row in range(42)]
-    archive.write(tmp_path / "ai.zip", listed(csv_at(tmp_path / "fer2013.csv", table(lines))))
+    raw.write(tmp_path / "ai.zip", listed(csv_at(tmp_path / "fer2013.csv", table(lines))))
     found = policies.build(tmp_path / "ai.zip", PARAMS.split.model_copy(update={"policy": "clean"}))
     name = found["member"].str.split("/").str[-1].str.split("_").str[0]
     parts = set(zip(name, found["split"], strict=True))
@@ -262,7 +262,7 @@ def test_a_large_table_is_read_in_little_memory(tmp_path):
     """1,000 rows, 8 MB of text and 2.3 MB of pixels."""
     path = zip_of(tmp_path / "faces.zip", {"fer2013.csv": table((rows() * 50)[:1000])}, zipfile.ZIP_STORED)
     tracemalloc.start()
-    archive.write(tmp_path / "ai.zip", listed(path))
+    raw.write(tmp_path / "ai.zip", listed(path))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2_000_000

@@ -393,9 +393,9 @@ def test_a_stage_killed_in_the_middle_goes_on_in_the_next_run(server, tmp_path):
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert server.asked[-1] == f"archive bytes={kept}-"
     with zipfile.ZipFile(tmp_path / "data" / "raw.zip") as written:
-        assert {name: written.read(name) for name in written.namelist()} == {
-            name: content for name, content in faces(labels=list(PARAMS.datasets["ai"].labels)).items()
-        }
+        assert {name: written.read(name) for name in written.namelist()} == faces(
+            labels=list(PARAMS.datasets["ai"].labels)
+        )
 
 
 def test_kagglehub_is_not_imported_where_it_is_not_needed():

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 
 from src import params
-from src.core import archive
+from src.core import raw
 from src.core.raw import Image
 from src.download import local
 from src.errors import UserError
@@ -78,7 +78,7 @@ def test_a_zip_and_a_folder_of_the_same_images_give_one_archive(tmp_path):
     zipped = zip_of(tmp_path / "faces.zip", dict(files), zipfile.ZIP_DEFLATED)
     folder = folder_of(tmp_path / "faces", faces())
     for path, canonical in ((zipped, "a.zip"), (folder, "b.zip")):
-        archive.write(tmp_path / canonical, images(str(path), None, LABELS))
+        raw.write(tmp_path / canonical, images(str(path), None, LABELS))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
@@ -178,7 +178,7 @@ def test_a_member_whose_bytes_changed_is_named_and_leaves_no_archive(tmp_path):
     path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
     listed = images(str(path), None, LABELS)
     with pytest.raises(UserError, match=r"faces\.zip: train/sad/1\.jpg cannot be read: Bad CRC"):
-        archive.write(tmp_path / "raw" / "a.zip", listed)
+        raw.write(tmp_path / "raw" / "a.zip", listed)
     assert list((tmp_path / "raw").iterdir()) == []
 
 
@@ -269,7 +269,7 @@ def test_any_change_in_a_folder_changes_its_hash(tmp_path, capsys, change):
 def test_a_relative_path_starts_at_the_users_repository(tmp_path, monkeypatch):
     """DVC runs experiments in a copy elsewhere, where data that git does not track is missing or older."""
     folder_of(tmp_path / "repository" / "faces", faces())
-    folder_of(tmp_path / "copy" / "faces", {name: b"older" for name in faces()})
+    folder_of(tmp_path / "copy" / "faces", dict.fromkeys(faces(), b"older"))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "repository"))
     monkeypatch.chdir(tmp_path / "copy")
     assert members("faces") == faces()

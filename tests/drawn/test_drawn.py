@@ -13,9 +13,9 @@ import PIL.Image
 import pytest
 from numpy._core import _multiarray_umath as numpy_cpu
 
-from src import drawn as rendered
-from src import params
-from src.core import archive
+from src import drawn, params
+from src.core import raw
+from src.download import rendered, selection
 from src.drawn import photo
 from src.drawn.expression import PROTOTYPES, UNITS, Expression, express
 from src.drawn.features import Features
@@ -37,12 +37,12 @@ def small(size: int = 48, **labels: int) -> Dataset:
     return Dataset(native_size=size, input_size=size, labels=labels or {"angry": 30, "happy": 30})
 
 
-def drawn(dataset: Dataset, how: Rendered) -> list[bytes]:
+def bytes_of(dataset: Dataset, how: Rendered) -> list[bytes]:
     return [image.read() for image in rendered.images(dataset, how)]
 
 
 def test_an_image_does_not_depend_on_which_were_read_before():
-    forwards = drawn(small(), settings(scale=0.5))
+    forwards = bytes_of(small(), settings(scale=0.5))
     backwards = [image.read() for image in reversed(rendered.images(small(), settings(scale=0.5)))]
     assert forwards == backwards[::-1]
 
@@ -58,7 +58,7 @@ import cv2
 cv2.setNumThreads(int(os.environ["THREADS"]))
 from numpy._core import _multiarray_umath as cpu
 from src.params import Dataset, Rendered
-from src import drawn as rendered
+from src.download import rendered
 print(cv2.getCPUFeaturesLine())
 print(*(name for name in cpu.__cpu_dispatch__ if cpu.__cpu_features__[name]))
 for size, count in ((48, 60), (416, 14)):
@@ -100,12 +100,12 @@ def test_images_are_the_same_on_a_cpu_that_can_do_less_and_on_one_core():
 
 
 def test_another_seed_draws_other_images():
-    one, two = (drawn(small(), settings(scale=0.5, seed=seed)) for seed in (1, 2))
+    one, two = (bytes_of(small(), settings(scale=0.5, seed=seed)) for seed in (1, 2))
     assert not set(one) & set(two)
 
 
 def test_every_index_draws_another_image():
-    images = drawn(small(), settings(scale=1.0))
+    images = bytes_of(small(), settings(scale=1.0))
     assert len(set(images)) == len(images) == 60
 
 
@@ -141,14 +141,14 @@ def test_no_two_images_have_one_name():
 
 def test_the_half_set_is_half_of_what_is_drawn():
     half, whole = DATASETS["ai_half"], DATASETS["ai"]
-    selected = archive.select(rendered.images(whole, settings()), half.images / whole.images)
+    selected = selection.select(rendered.images(whole, settings()), half.images / whole.images)
     assert len(selected) == 1810
     of_label = Counter(image.label for image in selected)
     for label, full in half.labels.items():
         assert abs(of_label[label] - 0.1 * full) <= 2  # rounded in train and in test
 
 
-def shown(image: archive.Image) -> str:
+def shown(image: raw.Image) -> str:
     """The label of what the image shows, from its name."""
     return image.name.removesuffix(".jpg").partition("_")[2]
 
@@ -188,8 +188,8 @@ def test_label_noise_leaves_the_counts_as_they_are():
 def test_the_same_index_is_the_same_picture_at_another_size(size, larger):
     """What differs are noise and the finest hairs."""
     for index in range(4):
-        large = cv2.resize(rendered.draw(index, "fear", larger, 1), (size, size), interpolation=cv2.INTER_AREA)
-        small = [rendered.draw(other, "fear", size, 1) for other in range(4)]
+        large = cv2.resize(drawn.draw(index, "fear", larger, 1), (size, size), interpolation=cv2.INTER_AREA)
+        small = [drawn.draw(other, "fear", size, 1) for other in range(4)]
         alike = [np.corrcoef(large.ravel(), other.ravel())[0, 1] for other in small]
         assert np.argmax(alike) == index
         assert alike[index] > 0.9
@@ -197,8 +197,8 @@ def test_the_same_index_is_the_same_picture_at_another_size(size, larger):
 
 def test_a_portrait_shows_the_same_person_as_the_face_cut_out():
     for index in range(3):
-        portrait = cv2.cvtColor(rendered.draw(index, "fear", 416, 1), cv2.COLOR_BGR2GRAY)
-        face = cv2.resize(rendered.draw(index, "fear", 127, 1), (250, 250), interpolation=cv2.INTER_AREA)
+        portrait = cv2.cvtColor(drawn.draw(index, "fear", 416, 1), cv2.COLOR_BGR2GRAY)
+        face = cv2.resize(drawn.draw(index, "fear", 127, 1), (250, 250), interpolation=cv2.INTER_AREA)
         middle = face[50:190, 60:190]
         assert cv2.matchTemplate(portrait, middle, cv2.TM_CCOEFF_NORMED).max() > 0.8
 
@@ -218,7 +218,7 @@ def features(expression: Expression) -> Features:
 def test_every_action_unit_shows_at_both_sizes(unit, monkeypatch):
     def seen(how: Expression, size: int) -> np.ndarray:
         monkeypatch.setattr(photo, "express", lambda emotion, rng: how)
-        return rendered.draw(3, "neutral", size, 1).astype(int)
+        return drawn.draw(3, "neutral", size, 1).astype(int)
 
     for size, much in ((48, 12), (416, 40)):
         difference = np.abs(seen(still(**{f"au{unit}": 1.0}), size) - seen(still(), size))
@@ -280,9 +280,9 @@ def test_an_expression_is_its_prototype_at_times_with_a_trace_of_another():
 
 def test_a_hand_covers_the_face_of_some(monkeypatch):
     """The same pictures with and without: in about one of eight a hand changes them."""
-    with_hands = [rendered.draw(index, "sad", 16, 1) for index in range(80)]
+    with_hands = [drawn.draw(index, "sad", 16, 1) for index in range(80)]
     monkeypatch.setattr(photo, "HAND", 0.0)
-    changed = sum((rendered.draw(index, "sad", 16, 1) != face).any() for index, face in enumerate(with_hands))
+    changed = sum((drawn.draw(index, "sad", 16, 1) != face).any() for index, face in enumerate(with_hands))
     assert 4 <= changed <= 18
 
 
@@ -295,7 +295,7 @@ def test_large_pictures_have_colour():
 @pytest.mark.parametrize("spelling", [{"Anger": 10, "Happiness": 10}, {"ANGRY": 10, "Happy": 10}])
 def test_a_face_does_not_depend_on_how_its_label_is_spelled(spelling):
     how = settings(scale=1.0)
-    assert drawn(small(16, **spelling), how) == drawn(small(16, angry=10, happy=10), how)
+    assert bytes_of(small(16, **spelling), how) == bytes_of(small(16, angry=10, happy=10), how)
 
 
 @pytest.mark.parametrize(("scale", "label"), [(0.001, "disgust"), (0.0001, "angry")])

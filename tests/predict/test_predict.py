@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tests.test_images import FOREIGN, POSTSCRIPT, SIDEWAYS, enlarged, exif, turned, with_fake_ghostscript
 
 from src.evaluate import calibration
 from src.revisions import resolve
 from tests.conftest import HERE, Clone, environment, without_privileges
+from tests.core.test_images import FOREIGN, POSTSCRIPT, SIDEWAYS, enlarged, exif, turned, with_fake_ghostscript
 
 PREDICT = ("python", "-m", "src.predict")
 HEADER = (
@@ -319,7 +319,7 @@ def test_a_folder_with_links_in_circles_is_walked_once(tmp_path):
         (tmp_path / "photos" / name).write_bytes(b"")
     for name in ("again", "and again"):
         (tmp_path / "photos" / name).symlink_to("..")
-    code = "import sys; from src.faces.photos import named; print(named(sys.argv[1:], None))"
+    code = "import sys; from src.predict.photos import named; print(named(sys.argv[1:], None))"
     folder = f"{tmp_path}/photos"
     arguments = [folder, f"{folder}/**/*.[jJ]*", "photos/**/b*", f"{folder}/**", f"{folder}/*.jp?", f"{folder}/a**.jpg"]
     found = []

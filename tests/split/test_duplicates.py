@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from src import params
-from src.core import archive, manifest
+from src.core import manifest, raw
 from src.errors import UserError
 from src.split import duplicates, policies
 
@@ -30,7 +30,7 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options) -> bytes:
 def grouped(tmp_path, files: dict[str, bytes], bits: int = BITS) -> pd.Series:
     """The group of each member."""
     path = tmp_path / "a.zip"
-    archive.write(path, [archive.Image(*name.split("/", 2), lambda data=data: data) for name, data in files.items()])
+    raw.write(path, [raw.Image(*name.split("/", 2), lambda data=data: data) for name, data in files.items()])
     table, hashes = duplicates.fingerprint(path)
     return pd.Series(duplicates.groups(table["sha256"], hashes, bits), table["member"])
 
@@ -87,7 +87,7 @@ def leaking(tmp_path):
             if seed < 5:
                 files[f"test/{label}/{seed}.png"] = encoded(image, "PNG")
     path = tmp_path / "a.zip"
-    archive.write(path, [archive.Image(*name.split("/", 2), lambda data=data: data) for name, data in files.items()])
+    raw.write(path, [raw.Image(*name.split("/", 2), lambda data=data: data) for name, data in files.items()])
     return path
 
 

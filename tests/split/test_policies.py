@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from src import params
-from src.core import archive, manifest
+from src.core import manifest, raw
 from src.core.files import write_csv
 from src.core.raw import Image
 from src.errors import UserError
@@ -22,7 +22,7 @@ def split(policy: str = "report", share: float = 0.1, seed: int = 1) -> Split:
 
 
 def zip_of(path: Path, files: dict[str, bytes]) -> Path:
-    archive.write(path, [Image(*member.split("/", 2), lambda data=data: data) for member, data in files.items()])
+    raw.write(path, [Image(*member.split("/", 2), lambda data=data: data) for member, data in files.items()])
     return path
 
 

@@ -140,11 +140,11 @@ def test_every_stopped_run_can_go_on_however_many_there_are(small_params, arrays
 def test_runs_that_end_beside_each_other_do_not_disturb_each_other(repository):
     """Each removes its checkpoints, while others look at them all."""
     code = (
-        "import sys; from src.train.checkpoint import Checkpoints\n"
+        "import sys; from src.core.files import remove_checkpoints; from src.train.checkpoint import Checkpoints\n"
         "for number in range(300):\n"
         "    one = Checkpoints(f'{sys.argv[1]}-{number}')\n"
         "    with one.alone(): (one.folder / '000001').touch()\n"
-        "    one.remove()"
+        "    remove_checkpoints(one.key)"
     )
     started = [subprocess.Popen([sys.executable, "-c", code, str(n)], stdout=subprocess.DEVNULL) for n in range(3)]
     assert [process.wait() for process in started] == [0, 0, 0]

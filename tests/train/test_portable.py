@@ -20,13 +20,14 @@ values |= {"portable": sys.argv[4] == "portable"}
 chosen = params.Params.model_validate(values)
 runtime.configure(chosen.portable)
 import numpy as np
+from src.model import inputs
 from src.train import batches, fit
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (2 * chosen.batch_size, chosen.data.input_size, chosen.data.input_size), np.uint8)
 labels = rng.integers(0, len(chosen.data.labels), len(images)).astype(np.uint8)
 model, classes = fit.compiled(chosen, len(images)), len(chosen.data.labels)
 drawn = batches.training(images, labels, classes, chosen.batch_size, 0.2, 1, 0)
-fitted = model.fit(drawn, validation_data=batches.scoring(images, labels, classes), shuffle=False, verbose=0)
+fitted = model.fit(drawn, validation_data=inputs.scoring(images, labels, classes), shuffle=False, verbose=0)
 print(hashlib.sha256(b"".join(variable.numpy().tobytes() for variable in model.variables)).hexdigest())
 print(*(value[0].hex() for value in fitted.history.values()))
 """

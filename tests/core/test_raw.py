@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from src.core import archive
+from src.core import raw
 from src.core.raw import Image
+from src.download import selection
 from src.errors import UserError
 
 
@@ -34,7 +35,7 @@ MEMBERS = ["train/sad/b.jpg", "test/sad/b.jpg", "train/happy/z.jpg", "train/happ
 
 
 def test_members_are_sorted_and_hold_the_images(tmp_path):
-    archive.write(tmp_path / "a.zip", [image(member, member.encode()) for member in MEMBERS])
+    raw.write(tmp_path / "a.zip", [image(member, member.encode()) for member in MEMBERS])
     with zipfile.ZipFile(tmp_path / "a.zip") as opened:
         assert opened.namelist() == sorted(MEMBERS)
         assert {name: opened.read(name) for name in MEMBERS} == {name: name.encode() for name in MEMBERS}
@@ -43,28 +44,28 @@ def test_members_are_sorted_and_hold_the_images(tmp_path):
 @pytest.mark.parametrize("seed", range(3))
 def test_bytes_do_not_depend_on_the_order_of_the_images(tmp_path, seed):
     images = [image(member, member.encode()) for member in MEMBERS]
-    archive.write(tmp_path / "a.zip", images)
-    archive.write(tmp_path / "b.zip", iter(shuffled(images, seed)))
+    raw.write(tmp_path / "a.zip", images)
+    raw.write(tmp_path / "b.zip", iter(shuffled(images, seed)))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
 def test_bytes_do_not_depend_on_the_day_or_the_platform(tmp_path):
-    archive.write(tmp_path / "a.zip", [image("train/sad/b.jpg", b"one"), image("test/happy/ü.jpg", b"two")])
+    raw.write(tmp_path / "a.zip", [image("train/sad/b.jpg", b"one"), image("test/happy/ü.jpg", b"two")])
     known = "1bede45e30b02af6107bd2e40e082d85574f6b72dd022b0323999304ee6d07ba"
     assert hashlib.sha256((tmp_path / "a.zip").read_bytes()).hexdigest() == known
 
 
 def test_two_images_of_one_name_are_refused_and_leave_nothing(tmp_path):
     with pytest.raises(UserError, match=r"train/sad/b\.jpg"):
-        archive.write(tmp_path / "a.zip", [image(member) for member in [*MEMBERS, "train/sad/b.jpg"]])
+        raw.write(tmp_path / "a.zip", [image(member) for member in [*MEMBERS, "train/sad/b.jpg"]])
     assert names(tmp_path) == []
 
 
 def test_two_images_of_one_name_leave_an_older_archive_as_it_was(tmp_path):
-    archive.write(tmp_path / "a.zip", [image("train/sad/old.jpg")])
+    raw.write(tmp_path / "a.zip", [image("train/sad/old.jpg")])
     before = (tmp_path / "a.zip").read_bytes()
     with pytest.raises(UserError):
-        archive.write(tmp_path / "a.zip", [image("train/sad/b.jpg"), image("train/sad/b.jpg")])
+        raw.write(tmp_path / "a.zip", [image("train/sad/b.jpg"), image("train/sad/b.jpg")])
     assert (tmp_path / "a.zip").read_bytes() == before
     assert names(tmp_path) == ["a.zip"]
 
@@ -73,7 +74,7 @@ def test_two_images_of_one_name_leave_an_older_archive_as_it_was(tmp_path):
 def test_an_image_that_cannot_be_read_leaves_nothing_half_written(tmp_path, older):
     path = tmp_path / "raw" / "a.zip"
     if older:
-        archive.write(path, [image("train/sad/old.jpg")])
+        raw.write(path, [image("train/sad/old.jpg")])
         before = path.read_bytes()
 
     def read() -> bytes:
@@ -81,7 +82,7 @@ def test_an_image_that_cannot_be_read_leaves_nothing_half_written(tmp_path, olde
 
     images = [image("train/sad/b.jpg"), Image("train", "sad", "c.jpg", read), image("train/sad/d.jpg")]
     with pytest.raises(UserError, match=r"c\.jpg"):
-        archive.write(path, images)
+        raw.write(path, images)
     assert names(path.parent) == (["a.zip"] if older else [])
     if older:
         assert path.read_bytes() == before
@@ -93,7 +94,7 @@ UNEVEN = {("train", "happy"): 61, ("train", "sad"): 30, ("train", "rare"): 7, ("
 @pytest.mark.parametrize("share", [0, 0.1, 1 / 3, 0.5, 18100 / 35887, 0.99, 1])
 def test_a_selection_keeps_its_share_of_every_label_in_every_folder(share):
     images = listed(UNEVEN)
-    selected = archive.select(images, share)
+    selected = selection.select(images, share)
     assert len(selected) == round(len(images) * share)
     kept = Counter((image.folder, image.label) for image in selected)
     for cell, size in UNEVEN.items():
@@ -102,7 +103,7 @@ def test_a_selection_keeps_its_share_of_every_label_in_every_folder(share):
 
 def test_a_selection_repeats_no_image_and_invents_none():
     images = listed(UNEVEN)
-    members = [image.member for image in archive.select(images, 0.5)]
+    members = [image.member for image in selection.select(images, 0.5)]
     assert len(set(members)) == len(members)
     assert set(members) < {image.member for image in images}
 
@@ -110,13 +111,13 @@ def test_a_selection_repeats_no_image_and_invents_none():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_selection_does_not_depend_on_the_order_of_the_images(seed):
     images = listed(UNEVEN)
-    expected = {image.member for image in archive.select(images, 0.4)}
-    assert {image.member for image in archive.select(shuffled(images, seed), 0.4)} == expected
+    expected = {image.member for image in selection.select(images, 0.4)}
+    assert {image.member for image in selection.select(shuffled(images, seed), 0.4)} == expected
 
 
 def test_a_selection_is_the_same_today_as_when_results_were_published():
     images = listed({("train", "sad"): 10, ("test", "sad"): 5})
-    assert sorted(image.member for image in archive.select(images, 0.4)) == [
+    assert sorted(image.member for image in selection.select(images, 0.4)) == [
         "test/sad/0.jpg",
         "test/sad/1.jpg",
         "train/sad/1.jpg",
@@ -132,11 +133,11 @@ def test_a_selection_is_the_same_today_as_when_results_were_published():
 )
 def test_apportionment_is_by_largest_remainder(seats, expected):
     votes = dict(zip("abcdef", [1500, 1500, 900, 500, 500, 200], strict=True))
-    assert list(archive.apportion(seats, votes).values()) == expected
+    assert list(selection.apportion(seats, votes).values()) == expected
 
 
 def test_apportionment_gives_a_tie_to_the_first_name():
-    assert archive.apportion(1, {"b": 3, "a": 3}) == {"b": 0, "a": 1}
+    assert selection.apportion(1, {"b": 3, "a": 3}) == {"b": 0, "a": 1}
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -144,7 +145,7 @@ def test_apportionment_sums_exactly_and_is_off_by_less_than_one(seed):
     rng = random.Random(seed)
     weights = {f"label{i}": rng.randint(1, 9000) for i in range(rng.randint(1, 9))}
     total = rng.randint(0, 40000)
-    parts = archive.apportion(total, weights)
+    parts = selection.apportion(total, weights)
     assert sum(parts.values()) == total
     for label, weight in weights.items():
         assert abs(parts[label] - total * weight / sum(weights.values())) < 1
