@@ -38,7 +38,7 @@ def _compared(folder: Path, changes: dict[str, object]) -> pd.DataFrame:
                 generator[number]
 
     def ours() -> None:
-        decode.write(folder / "again", archive, table, chosen.data.labels, size, chosen.preprocess)
+        decode.write(folder / "again", archive, table, chosen)
 
     pixels = chosen.data.native_size
     what = f"{len(table):,} images of {pixels} x {pixels} pixels, to {size} x {size}"

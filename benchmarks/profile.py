@@ -68,10 +68,9 @@ def take() -> tuple[dict[str, float], dict[str, float]]:
     from src.train import batches, fit
 
     images, labels = arrays.load(ARRAYS, "train")
-    classes = len(chosen.data.labels)
     model = fit.compiled(chosen, len(images))
     for epoch in range(2):
-        drawn = batches.training(images, labels, classes, chosen.batch_size, chosen.augmentation.zoom, 1, epoch)
+        drawn = batches.training(images, labels, chosen, epoch)
         if epoch:
             tf.profiler.experimental.start("profile")
         model.fit(drawn, shuffle=False, verbose=0)

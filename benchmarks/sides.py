@@ -140,7 +140,7 @@ def xla(turns: Turns) -> None:
     model.jit_compile = True
     for epoch in range(chosen.epochs):
         turns.wait()
-        drawn = batches.training(*train, classes, chosen.batch_size, chosen.augmentation.zoom, chosen.seed, epoch)
+        drawn = batches.training(*train, chosen, epoch)
         fitted = model.fit(drawn, validation_data=inputs.scoring(*validation, classes), shuffle=False, verbose=0)
         turns.answer({name: values[0] for name, values in fitted.history.items()})
 

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from src.core.labels import canonical
 from src.core.raw import FOLDERS, Image
 from src.download.container import File
-from src.download.layout import IMAGE_SUFFIXES
+from src.download.folders import IMAGE_SUFFIXES
 from src.errors import UserError
 
 NAMES = {"fer2013.csv", "icml_face_data.csv"}

@@ -23,7 +23,7 @@ AGAIN = (
 )
 
 
-def images(param: str, handle: str, labels: Iterable[str], how: Layout, limits: Limits) -> list[Image]:
+def images(param: str, handle: str, labels: Iterable[str], layout: Layout, limits: Limits) -> list[Image]:
     """The images of the Kaggle dataset `handle`, which `param` names, under the dataset's own spelling of `labels`.
 
     Raises:
@@ -33,7 +33,7 @@ def images(param: str, handle: str, labels: Iterable[str], how: Layout, limits: 
     path = fetch(source, handle)
     if "/versions/" not in handle and (version := re.search(r"/versions/(\d+)$", path.as_posix())):
         print(f"{handle} is at version {version[1]}\nTo stay with it: -S {param}={handle}/versions/{version[1]}")
-    return local.listed(source, container.files(source, path, limits.total_bytes), labels, how, limits)
+    return local.listed(source, container.files(source, path, limits.total_bytes), labels, layout, limits)
 
 
 def fetch(source: str, handle: str) -> Path:

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 from src.core.files import digest, root
 from src.core.raw import Image
-from src.download import container, fer_csv, layout
+from src.download import container, fer_csv, folders
 from src.download.container import File
 from src.errors import UserError, printable
 from src.params import Layout, Limits
 
 
 def images(
-    local_path: str, local_sha256: str | None, labels: Iterable[str], how: Layout, limits: Limits
+    local_path: str, local_sha256: str | None, labels: Iterable[str], layout: Layout, limits: Limits
 ) -> list[Image]:
     """The images at `local_path`, filed under the dataset's own spelling of `labels`.
 
@@ -31,18 +31,18 @@ def images(
         print(f"{printable(local_path)} has SHA-256 {actual}\nTo pin this data: -S local_sha256={actual}")
     elif local_sha256 != actual:
         raise UserError(f"local_sha256: {local_path} has SHA-256 {actual}, but params.yaml expects {local_sha256}")
-    return listed(source, found, labels, how, limits)
+    return listed(source, found, labels, layout, limits)
 
 
-def listed(source: str, found: list[File], labels: Iterable[str], how: Layout, limits: Limits) -> list[Image]:
+def listed(source: str, found: list[File], labels: Iterable[str], layout: Layout, limits: Limits) -> list[Image]:
     """The images in the files `found`, which are either images in folders or FER-2013's table.
 
     Raises:
-        UserError: as `fer_csv.images` or `layout.images`.
+        UserError: as `fer_csv.images` or `folders.images`.
     """
     if table := fer_csv.among(found):
         return fer_csv.images(table, labels)
-    return layout.images(source, found, labels, how, limits)
+    return folders.images(source, found, labels, layout, limits)
 
 
 def _digest(found: list[File]) -> str:

@@ -34,7 +34,7 @@ class Foreign(Exception):
     """What sets a configuration apart from those of network.py."""
 
 
-class Known(Section):
+class Metadata(Section):
     """What a model knows besides its weights; an experiment's own params, so that a prediction needs no others."""
 
     dataset: Name
@@ -46,8 +46,8 @@ class Known(Section):
 
 
 def save(model: "keras.Model", path: Path, params: Params) -> None:
-    """Keras's HDF5 file (no date in it, unlike `.keras`), plus what is `Known`, as JSON."""
-    known = Known(
+    """Keras's HDF5 file (no date in it, unlike `.keras`), plus its `Metadata`, as JSON."""
+    told = Metadata(
         dataset=params.dataset,
         source=params.source,
         labels=tuple(params.data.labels),
@@ -58,16 +58,16 @@ def save(model: "keras.Model", path: Path, params: Params) -> None:
     with replacing(path) as temporary:
         model.save(temporary, include_optimizer=False)
         with h5py.File(temporary, "a") as file:
-            file.attrs[ATTRIBUTE] = json.dumps(known.model_dump(mode="json"))
+            file.attrs[ATTRIBUTE] = json.dumps(told.model_dump(mode="json"))
 
 
-def known(path: Path) -> Known:
+def metadata(path: Path) -> Metadata:
     """What the model in `path` knows, without TensorFlow; errors as in `load`."""
     with _reading(path) as file:
-        return Known.model_validate_json(_text(file, ATTRIBUTE))
+        return Metadata.model_validate_json(_text(file, ATTRIBUTE))
 
 
-def load(path: Path) -> "tuple[keras.Model, Known]":
+def load(path: Path) -> "tuple[keras.Model, Metadata]":
     """The network of a saved model, for predicting (not compiled), and what it knows.
 
     Raises:
@@ -76,7 +76,7 @@ def load(path: Path) -> "tuple[keras.Model, Known]":
     """
     from src.model import network
 
-    told = known(path)
+    told = metadata(path)
     with _reading(path) as file:
         try:
             architecture, outline = _recognised(json.loads(_text(file, "model_config")))

@@ -20,7 +20,7 @@ from src.core import images
 if TYPE_CHECKING:  # they import TensorFlow, which photos that cannot be read do not need
     from src.faces.alignment import Straightener
     from src.faces.detection import Detector
-    from src.model.saved import Known
+    from src.model.saved import Metadata
 
 HELD = 256  # photos held at a time, and
 PIXELS = 2**24  # of them together, unless one alone has more
@@ -158,19 +158,19 @@ def batches(paths: Iterable[str]) -> Iterator[list[Photo | Found]]:
         yield batch
 
 
-def cropped(batch: list[Photo | Found], known: "Known", straightener: "Straightener | None") -> list[Found]:
+def cropped(batch: list[Photo | Found], metadata: "Metadata", straightener: "Straightener | None") -> list[Found]:
     """Images that are faces already: they become what the preprocess stage would make of them."""
     faces = [photo.pixels for photo in batch if isinstance(photo, Photo)]
     faces = iter(straightener(faces) if straightener else faces)
     return [
-        Found(photo.path, 1, pixels=images.resize(next(faces), known.input_size, known.interpolation))
+        Found(photo.path, 1, pixels=images.resize(next(faces), metadata.input_size, metadata.interpolation))
         if isinstance(photo, Photo)
         else photo
         for photo in batch
     ]
 
 
-def detected(batch: list[Photo | Found], known: "Known", detector: "Detector") -> list[Found]:
+def detected(batch: list[Photo | Found], metadata: "Metadata", detector: "Detector") -> list[Found]:
     """Every face that is found in the photos, cut out as the canonical face; turned too if the model's are."""
     from src.faces.alignment import crop
 
@@ -184,8 +184,8 @@ def detected(batch: list[Photo | Found], known: "Known", detector: "Detector") -
         if not faces:
             answer.append(Found(photo.path, error="no face found"))
         for number, face in enumerate(faces, 1):
-            pixels = crop(photo.pixels, face, known.input_size, level=known.align == "eyes")
-            pixels = images.resize(pixels, known.input_size, known.interpolation)
+            pixels = crop(photo.pixels, face, metadata.input_size, level=metadata.align == "eyes")
+            pixels = images.resize(pixels, metadata.input_size, metadata.interpolation)
             answer.append(Found(photo.path, number, _scaled(face.box, photo.divisor), face.roll, pixels))
     return answer
 

@@ -48,14 +48,14 @@ class Predictor:
 
     def __init__(self, path: Path):
         self._temperature = calibration.load(path)
-        self._known = saved.known(path)
+        self._metadata = saved.metadata(path)
         self._path = path
         self._model: keras.Model | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The model's, in the order of its outputs."""
-        return self._known.labels
+        return self._metadata.labels
 
     def _network(self) -> "keras.Model":
         """Loaded once; sets TensorFlow up, which finding faces needs, too."""
@@ -76,7 +76,7 @@ class Predictor:
     def _straightener(self) -> "Straightener | None":
         from src.faces.alignment import Straightener
 
-        return Straightener(self._known.input_size) if self._known.align == "eyes" else None
+        return Straightener(self._metadata.input_size) if self._metadata.align == "eyes" else None
 
     @property
     def parameters(self) -> int:
@@ -100,8 +100,8 @@ class Predictor:
             return unreadable
         self._network()
         if cropped:
-            return photos.cropped(batch, self._known, self._straightener)
-        return photos.detected(batch, self._known, self._detector)
+            return photos.cropped(batch, self._metadata, self._straightener)
+        return photos.detected(batch, self._metadata, self._detector)
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         scored = self._network().predict_on_batch(images[..., None].astype(np.float32) / 255)

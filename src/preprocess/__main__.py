@@ -11,16 +11,15 @@ from src.preprocess import decode
 
 def main(params: Params) -> None:
     table = manifest.read(MANIFEST)
-    size, how = params.data.input_size, params.preprocess
     straighten = None
-    if how.align == "eyes":
+    if params.preprocess.align == "eyes":
         from src.core import runtime
 
         runtime.configure(portable=True)  # whatever the params say that train and evaluate follow
         from src.faces.alignment import Straightener
 
-        straighten = Straightener(size)
-    skipped = decode.write(ARRAYS, RAW, table, params.data.labels, size, how, straighten)
+        straighten = Straightener(params.data.input_size)
+    skipped = decode.write(ARRAYS, RAW, table, params, straighten)
     metrics = {
         "dataset": params.dataset,
         "source": params.source,

@@ -15,7 +15,7 @@ from src import progress
 from src.core import images, manifest, raw
 from src.core.files import replacing, write_csv
 from src.errors import UserError
-from src.params import Preprocess
+from src.params import Params
 
 # Bytes of an image file, on average, below which threads wait for Python's lock more than they decode: 1.6 kB of
 # 48 x 48 pixels took 2.5 times as long on two threads, 12 kB of 200 x 200 0.6 to 0.9 times.
@@ -29,9 +29,7 @@ def write(
     folder: Path,
     archive: Path,
     table: pd.DataFrame,
-    labels: Iterable[str],
-    size: int,
-    how: Preprocess,
+    params: Params,
     straighten: Straighten | None = None,
 ) -> int:
     """Decodes every image of the manifest `table` into `folder`; returns how many were skipped.
@@ -40,12 +38,13 @@ def write(
         straighten: is given batches of decoded images, before they are resized.
 
     Raises:
-        UserError: images that cannot be decoded, unless `how.skip_unreadable`; a split or label that is then empty;
+        UserError: images that cannot be decoded, unless they may be skipped; a split or label that is then empty;
             a damaged archive; a full disk.
     """
-    position = {label: number for number, label in enumerate(labels)}
+    size = params.data.input_size
+    position = {label: number for number, label in enumerate(params.data.labels)}
     unreadable: list[str] = []
-    shrink = partial(images.resize, size=size, interpolation=how.interpolation)
+    shrink = partial(images.resize, size=size, interpolation=params.preprocess.interpolation)
     with replacing(folder) as temporary:
         temporary.mkdir()
         kept: list[pd.DataFrame] = []
@@ -68,7 +67,7 @@ def write(
             with (temporary / f"{split}_labels.npy").open("wb") as file:
                 _header(file, numbers.shape)
                 file.write(numbers.tobytes())
-        if unreadable and not how.skip_unreadable:
+        if unreadable and not params.preprocess.skip_unreadable:
             raise UserError(
                 f"{archive}: {len(unreadable)} of {len(table)} images cannot be decoded:\n  "
                 + "\n  ".join(unreadable[:20])

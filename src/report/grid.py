@@ -46,7 +46,7 @@ class Cell(NamedTuple):
         nor are datasets that are not used, nor a param that came later and has the value it had before it came."""
         values = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
         values["datasets"] = {name: values["datasets"][name] for name in (self.params.dataset, self.params.whole)}
-        values["kaggle"] = self.params.kaggle[self.params.whole] if self.params.source == "kaggle" else None
+        values["kaggle"] = self.params.kaggle.get(self.params.whole) if self.params.source == "kaggle" else None
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

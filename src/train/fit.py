@@ -46,7 +46,7 @@ def fit(
     scored = inputs.scoring(*validation, classes)
     with progress.bar(unit="epoch", total=params.epochs, initial=len(history)) as bar:
         for epoch in range(len(history), params.epochs):
-            drawn = batches.training(*train, classes, params.batch_size, params.augmentation.zoom, params.seed, epoch)
+            drawn = batches.training(*train, params, epoch)
             fitted = model.fit(drawn, validation_data=scored, shuffle=False, verbose=0)
             history.append({name: float(fitted.history[name][0]) for name in CURVES})
             if not np.isfinite(list(history[-1].values())).all():

@@ -37,7 +37,7 @@ def test_its_labels_are_known_without_tensorflow(model):
 import sys
 from pathlib import Path
 from src.model import saved
-print(*saved.known(Path({str(model)!r})).labels)
+print(*saved.metadata(Path({str(model)!r})).labels)
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,14 +13,14 @@ from src import params
 from src.core import arrays, raw
 from src.errors import UserError
 from src.evaluate import rotation
-from src.params import Preprocess
+from src.params import Dataset, Preprocess
 from src.preprocess import decode
 from src.split import policies
 from tests.core.test_images import FOREIGN, encoded, noise
 
 LABELS = ["sad", "happy"]  # not in alphabetical order
 SIZE = 8
-DEFAULTS = params.load(Path(__file__).parents[2] / "params.yaml").split
+PARAMS = params.load(Path(__file__).parents[2] / "params.yaml")
 
 
 def plain(tone: int) -> bytes:
@@ -28,8 +28,10 @@ def plain(tone: int) -> bytes:
     return encoded(PIL.Image.new("L", (12, 12), tone), "PNG")
 
 
-def how(skip: bool = False, interpolation: str = "nearest") -> Preprocess:
-    return Preprocess(interpolation=interpolation, skip_unreadable=skip)
+def chosen(skip: bool = False, labels: list[str] = LABELS) -> params.Params:
+    dataset = Dataset(native_size=16, input_size=SIZE, labels=dict.fromkeys(labels, 1))
+    preprocess = Preprocess(interpolation="nearest", skip_unreadable=skip)
+    return PARAMS.model_copy(update={"dataset": "small", "datasets": {"small": dataset}, "preprocess": preprocess})
 
 
 def faces(count: int = 6) -> dict[str, bytes]:
@@ -49,7 +51,7 @@ def prepared(tmp_path):
     def prepare(files: dict[str, bytes], policy: str = "report") -> tuple[Path, pd.DataFrame]:
         path = tmp_path / "raw.zip"
         raw.write(path, [raw.Image(*name.split("/", 2), lambda data=data: data) for name, data in files.items()])
-        return path, policies.build(path, DEFAULTS.model_copy(update={"policy": policy, "validation_share": 0.5}))
+        return path, policies.build(path, PARAMS.split.model_copy(update={"policy": policy, "validation_share": 0.5}))
 
     return prepare
 
@@ -75,14 +77,14 @@ def assert_rows_match(folder: Path, files: dict[str, bytes]) -> None:
 @pytest.mark.parametrize("policy", ["report", "holdout"])
 def test_rows_labels_and_index_belong_together(prepared, tmp_path, policy):
     path, table = prepared(faces(), policy)
-    assert decode.write(tmp_path / "out", path, table, LABELS, SIZE, how()) == 0
+    assert decode.write(tmp_path / "out", path, table, chosen()) == 0
     assert sorted(index(tmp_path / "out")["member"]) == sorted(table["member"])
     assert_rows_match(tmp_path / "out", faces())
 
 
 def test_rows_keep_the_order_of_the_manifest(prepared, tmp_path):
     path, table = prepared(faces(), "holdout")
-    decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
+    decode.write(tmp_path / "out", path, table, chosen())
     written = index(tmp_path / "out")
     for split in ("train", "validation", "test"):
         assert list(written["member"][written["split"] == split]) == list(table["member"][table["split"] == split])
@@ -91,7 +93,7 @@ def test_rows_keep_the_order_of_the_manifest(prepared, tmp_path):
 def test_more_images_than_are_decoded_at_a_time_stay_in_order(prepared, tmp_path):
     files = faces(600)
     path, table = prepared(files)
-    decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
+    decode.write(tmp_path / "out", path, table, chosen())
     assert len(index(tmp_path / "out")) == 2400
     assert_rows_match(tmp_path / "out", files)
 
@@ -99,14 +101,14 @@ def test_more_images_than_are_decoded_at_a_time_stay_in_order(prepared, tmp_path
 def test_labels_are_numbered_in_the_given_order(prepared, tmp_path):
     path, table = prepared(faces(2))
     for labels in (["sad", "happy"], ["happy", "sad"]):
-        decode.write(tmp_path / "out", path, table, labels, SIZE, how())
+        decode.write(tmp_path / "out", path, table, chosen(labels=labels))
         _, numbers = arrays.load(tmp_path / "out", "train")
         assert [labels[number] for number in numbers] == ["happy", "happy", "sad", "sad"]
 
 
 def test_images_are_loaded_memory_mapped_and_read_only(prepared, tmp_path):
     path, table = prepared(faces())
-    decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
+    decode.write(tmp_path / "out", path, table, chosen())
     images, labels = arrays.load(tmp_path / "out", "train")
     assert isinstance(images, np.memmap)
     assert not images.flags.writeable
@@ -115,7 +117,7 @@ def test_images_are_loaded_memory_mapped_and_read_only(prepared, tmp_path):
 
 def test_nothing_but_the_arrays_and_the_index_is_written(prepared, tmp_path):
     path, table = prepared(faces() | BROKEN)
-    decode.write(tmp_path / "out" / "a", path, table, LABELS, SIZE, how(skip=True))
+    decode.write(tmp_path / "out" / "a", path, table, chosen(skip=True))
     expected = {f"{split}_{what}.npy" for split in ("train", "validation") for what in ("images", "labels")}
     assert set(tree(tmp_path / "out")) == {f"a/{name}" for name in {*expected, "index.csv"}}
 
@@ -123,7 +125,7 @@ def test_nothing_but_the_arrays_and_the_index_is_written(prepared, tmp_path):
 def test_images_that_cannot_be_decoded_are_counted_and_named(prepared, tmp_path):
     path, table = prepared(faces() | BROKEN)
     with pytest.raises(UserError) as raised:
-        decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
+        decode.write(tmp_path / "out", path, table, chosen())
     message = str(raised.value)
     assert "2 of 26 images" in message
     assert all(member in message for member in BROKEN)
@@ -135,15 +137,15 @@ def test_images_that_cannot_be_decoded_are_counted_and_named(prepared, tmp_path)
 def test_an_image_of_another_format_is_named_and_no_program_is_started_for_it(prepared, tmp_path, kind):
     path, table = prepared(faces() | {"train/happy/other.jpg": FOREIGN[kind]})
     with pytest.raises(UserError, match=r"1 of 25 images .*\n  train/happy/other\.jpg: not an image, or in none of"):
-        decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
+        decode.write(tmp_path / "out", path, table, chosen())
 
 
 def test_an_archive_that_is_damaged_is_named_with_the_member_by_each_stage_that_reads_it(prepared, tmp_path):
     path, table = prepared(faces())
     whole = path.read_bytes()
     readers = (
-        lambda: decode.write(tmp_path / "out", path, table, LABELS, SIZE, how()),
-        lambda: policies.build(path, DEFAULTS),
+        lambda: decode.write(tmp_path / "out", path, table, chosen()),
+        lambda: policies.build(path, PARAMS.split),
         lambda: list(rotation.batches(path, list(table["member"]), 30, None, SIZE, "nearest")),
     )
     member = b"train/sad/0003.png"
@@ -170,7 +172,7 @@ def test_the_arrays_are_the_bytes_that_numpy_saves(prepared, tmp_path, skipped):
     if skipped:
         files |= {f"train/sad/000{i}.png": b"broken" for i in range(3)}
     path, table = prepared(files)
-    decode.write(tmp_path / "out", path, table, LABELS, SIZE, how(skip=True))
+    decode.write(tmp_path / "out", path, table, chosen(skip=True))
     for name in ("train_images", "train_labels", "validation_images", "validation_labels"):
         written = tmp_path / "out" / f"{name}.npy"
         np.save(tmp_path / "again.npy", np.load(written))
@@ -181,11 +183,11 @@ def test_the_arrays_are_the_bytes_that_numpy_saves(prepared, tmp_path, skipped):
 def test_images_that_cannot_be_decoded_leave_older_arrays_as_they_were(prepared, tmp_path):
     folder = tmp_path / "arrays"
     path, table = prepared(faces())
-    decode.write(folder / "ai", path, table, LABELS, SIZE, how())
+    decode.write(folder / "ai", path, table, chosen())
     before = tree(folder)
     path, table = prepared(faces() | BROKEN)
     with pytest.raises(UserError):
-        decode.write(folder / "ai", path, table, LABELS, SIZE, how())
+        decode.write(folder / "ai", path, table, chosen())
     assert tree(folder) == before
     assert [path.name for path in folder.iterdir()] == ["ai"]
 
@@ -193,7 +195,7 @@ def test_images_that_cannot_be_decoded_leave_older_arrays_as_they_were(prepared,
 def test_of_many_images_that_cannot_be_decoded_the_first_are_named(prepared, tmp_path):
     path, table = prepared(dict.fromkeys(faces(10), b"broken"))
     with pytest.raises(UserError) as raised:
-        decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
+        decode.write(tmp_path / "out", path, table, chosen())
     assert "40 of 40 images" in str(raised.value)
     assert "train/happy/0000.png" in str(raised.value)
     assert len(str(raised.value).splitlines()) < 30
@@ -204,7 +206,7 @@ def test_skipped_images_are_counted_and_left_out_everywhere(prepared, tmp_path):
     broken = dict.fromkeys(("train/happy/!.png", "train/happy/0003.png", "train/sad/~.png"), b"not an image")
     files = faces() | broken | BROKEN
     path, table = prepared(files)
-    assert decode.write(tmp_path / "out", path, table, LABELS, SIZE, how(skip=True)) == 5
+    assert decode.write(tmp_path / "out", path, table, chosen(skip=True)) == 5
     assert set(index(tmp_path / "out")["member"]) == set(files) - set(broken) - set(BROKEN)
     assert_rows_match(tmp_path / "out", files)
 
@@ -214,14 +216,14 @@ def test_a_label_without_a_readable_image_is_refused(prepared, tmp_path, emptied
     files = {name: b"broken" if name.startswith(emptied) else data for name, data in faces().items()}
     path, table = prepared(files)
     with pytest.raises(UserError, match=r"raw\.zip: after skipping (6|12) unreadable images"):
-        decode.write(tmp_path / "out", path, table, LABELS, SIZE, how(skip=True))
+        decode.write(tmp_path / "out", path, table, chosen(skip=True))
     assert [path.name for path in tmp_path.iterdir()] == ["raw.zip"]
 
 
 @pytest.mark.parametrize(("policy", "scored"), [("report", "validation"), ("holdout", "test")])
 def test_the_split_that_is_kept_back_is_scored_otherwise_validation(prepared, tmp_path, policy, scored):
     path, table = prepared(faces(), policy)
-    decode.write(tmp_path / "out", path, table, LABELS, SIZE, how())
+    decode.write(tmp_path / "out", path, table, chosen())
     assert arrays.scored_split(tmp_path / "out") == scored
 
 
@@ -234,7 +236,7 @@ def test_large_images_are_decoded_in_bounded_memory(tmp_path):
     raw.write(tmp_path / "raw.zip", [raw.Image(*name.split("/"), lambda: large) for name in members])
     table = pd.DataFrame({"member": members, "label": [name.split("/")[1] for name in members], "split": "train"})
     tracemalloc.start()
-    decode.write(tmp_path / "out", tmp_path / "raw.zip", table, LABELS, SIZE, how())
+    decode.write(tmp_path / "out", tmp_path / "raw.zip", table, chosen())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000_000
