@@ -70,8 +70,10 @@ def images(table: File, labels: Iterable[str]) -> list[Image]:
             f"{table.source}: the pixels of {table.name} find no room in a temporary file: {error.strerror}; "
             "TMPDIR can name another folder for it"
         ) from error
-    cells = {(image.folder, image.label) for image in found}
-    missing = [f"{folder}/{label}" for folder in FOLDERS for label in spelling.values() if (folder, label) not in cells]
+    present = {(image.folder, image.label) for image in found}
+    missing = [
+        f"{folder}/{label}" for folder in FOLDERS for label in spelling.values() if (folder, label) not in present
+    ]
     if missing:
         raise UserError(f"{table.source}: {table.name} has no image for {', '.join(missing)}")
     return found
@@ -89,12 +91,12 @@ def _rows(table: File) -> Iterator[tuple[int, str, bytes, str]]:
                 has = ", ".join(header[:10]) + (", …" if len(header) > 10 else "") or "none"
                 raise _wrong(table, 1, f"without the column {missing}; it has {has}")
             columns = [header.index(name) for name in ("emotion", "pixels", "Usage")]
-            for cells in lines:
-                if not cells:
+            for fields in lines:
+                if not fields:
                     continue
-                if len(cells) != len(header):
-                    raise _wrong(table, lines.line_num, f"{len(cells)} cells, but {len(header)} columns")
-                emotion, pixels, usage = (cells[column].strip() for column in columns)
+                if len(fields) != len(header):
+                    raise _wrong(table, lines.line_num, f"{len(fields)} fields, but {len(header)} columns")
+                emotion, pixels, usage = (fields[column].strip() for column in columns)
                 if emotion not in EMOTIONS:
                     raise _wrong(table, lines.line_num, f"emotion {_short(emotion)} is not one of 0 to 6")
                 if usage not in FOLDER:

@@ -59,12 +59,12 @@ def images(source: str, files: list[File], labels: Iterable[str], layout: Layout
             f"{layout.test}/<label>/<image>, first {min(strange)!r}; images end in {' '.join(sorted(IMAGE_SUFFIXES))}; "
             f"layout.train and layout.test can name other folders"
         )
-    cells = {(image.folder, image.label) for image in found}
+    present = {(image.folder, image.label) for image in found}
     missing = [
         "/".join([*names[folder], label])
         for folder in FOLDERS
         for label in spelling.values()
-        if (folder, label) not in cells
+        if (folder, label) not in present
     ]
     if missing:
         raise UserError(f"{source} has no image in {', '.join(missing)}")

@@ -76,8 +76,8 @@ def write(
             )
         index = pd.concat(kept)
         expected = table.loc[table["split"] != manifest.LEFT_OUT, ["split", "label"]]
-        cells = set(expected.itertuples(index=False, name=None))
-        if lost := sorted(cells - set(index[["split", "label"]].itertuples(index=False, name=None))):
+        pairs = set(expected.itertuples(index=False, name=None))
+        if lost := sorted(pairs - set(index[["split", "label"]].itertuples(index=False, name=None))):
             named = ", ".join("/".join(cell) for cell in lost)
             raise UserError(f"{archive}: after skipping {len(unreadable)} unreadable images none is left in {named}")
         write_csv(temporary / "index.csv", index)
