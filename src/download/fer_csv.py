@@ -95,7 +95,7 @@ def _rows(table: File) -> Iterator[tuple[int, str, bytes, str]]:
                 if not fields:
                     continue
                 if len(fields) != len(header):
-                    raise _wrong(table, lines.line_num, f"{len(fields)} fields, but {len(header)} columns")
+                    raise _wrong(table, lines.line_num, f"{len(fields)} cells, but {len(header)} columns")
                 emotion, pixels, usage = (fields[column].strip() for column in columns)
                 if emotion not in EMOTIONS:
                     raise _wrong(table, lines.line_num, f"emotion {_short(emotion)} is not one of 0 to 6")
