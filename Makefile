@@ -1,10 +1,11 @@
-# make repro and make test set up their environment themselves; both need only git, make and Python 3.11.
-PYTHON ?= python3.11
+# make repro and make test set up their environment themselves; both need only git, make and Python 3.11, 3.12 or 3.13.
+PYTHON ?= $(firstword $(foreach minor,11 12 13,$(if $(shell python3.$(minor) --version 2>/dev/null),python3.$(minor))))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: repro test test-all lint verify mlflow-sync report bench
 repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
+	@python -m src.summary
 
 TESTS = pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: .venv/complete        # minutes
@@ -30,6 +31,7 @@ lint: .venv/complete
 	ruff check . && ruff format --check . && basedpyright
 
 .venv/complete: requirements.txt tools/dvc.py
+	@test -n "$(PYTHON)" || { echo "error: no python3.11, python3.12 or python3.13 is on PATH; name one: make PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -r requirements.txt
 	{ echo "#!$(CURDIR)/.venv/bin/python"; cat tools/dvc.py; } > .venv/bin/dvc

@@ -1,8 +1,10 @@
 """TensorFlow, set up so that the same params give the same bits."""
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from src import quiet
 from src.environment import cpu_features
 from src.errors import UserError
 
@@ -30,11 +32,14 @@ def configure(portable: bool, device: str = "cpu") -> None:
             raise UserError(f"portable: this CPU has no {' and no '.join(sorted(missing))}; try -S portable=false")
         os.environ |= PORTABLE
 
-    import tensorflow as tf
-    from absl import logging
+    # What it says of GPUs helps who wants one.
+    with quiet.starting_tensorflow() if device == "cpu" else nullcontext():
+        import keras  # noqa: F401  it loads parts of TensorFlow that speak up as well
+        import tensorflow as tf
+        from absl import logging
 
-    logging.set_verbosity(logging.ERROR)  # Keras calls HDF5, the report's format, legacy at every save
-    _choose(device)
+        logging.set_verbosity(logging.ERROR)  # Keras calls HDF5, the report's format, legacy at every save
+        _choose(device)
     # An operation alone gains nothing from a second thread here, and adds up in another order with it.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
