@@ -2,8 +2,10 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from src import identity, params
@@ -18,9 +20,19 @@ def stage(name: str, main: Callable[[Params], None]) -> NoReturn:
     def checked() -> None:
         loaded = params.load()
         identity.check_libraries(name)
-        main(loaded.only(identity.listed_params(name)["params.yaml"]))
+        listed = identity.listed_params(name)["params.yaml"]
+        _check_listed(name, listed)
+        main(loaded.only(listed))
 
     run(checked)
+
+
+def _check_listed(name: str, listed: list[str]) -> None:
+    """Says at once what else would stop the stage where it reads such a param, maybe after hours of work."""
+    for path in sorted(Path("src", name).glob("*.py")):
+        read = set(re.findall(r"\bparams\.(\w+)", path.read_text(encoding="utf-8")))
+        if unlisted := sorted(read & Params.model_fields.keys() - set(listed)):
+            raise UserError(f"{path} reads {', '.join(unlisted)}; list that among the params of {name} in dvc.yaml")
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -1,11 +1,14 @@
-"""params.yaml as typed, frozen, validated objects; nothing else reads that file."""
+"""params.yaml as typed, frozen, validated objects; nothing else reads that file.
+
+No stage depends on this module, so it only refuses: what a stage reads is what params.yaml says, unchanged.
+"""
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +24,12 @@ COLUMNS = {
     *("photo", "face", "left", "top", "right", "bottom", "roll", "label", "probability", "error"),
 }
 MOST_IMAGES = 10_000_000  # of a dataset
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,59}", value):  # so that `dvc exp run -S` takes it as a key
+        raise ValueError("a dataset's name begins with a letter and holds A to Z, a to z, digits, '_', '-', at most 60")
+    return value
 
 
 def _label(value: str) -> str:
@@ -57,11 +66,10 @@ def _printed(value: str) -> str:
 
 
 def _folder(value: str) -> str:
-    """`./images//train/` -> `images/train`."""
-    parts = [part for part in unicodedata.normalize("NFC", value).split("/") if part not in ("", ".")]
+    parts = PurePosixPath(value).parts  # without `//` and `.`
     if value.startswith("/") or "\\" in value or not parts or any(part.startswith(".") for part in parts):
         raise ValueError("it must be a relative path with slashes, no part of which starts with a dot: images/train")
-    return "/".join(parts)
+    return value
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -73,7 +81,7 @@ Label = Annotated[str, AfterValidator(_label)]
 LabelCount = Field(min_length=2, max_length=255)  # a position is one byte in data/arrays
 Apart = AfterValidator(_apart)
 LabelNames = Annotated[tuple[Label, ...], LabelCount, Apart]
-Name = Literal["ai", "ai_half", "ai2"]
+Name = Annotated[str, AfterValidator(_name)]
 Source = Literal["rendered", "local", "kaggle"]
 ConvLayers = Annotated[int, Field(ge=1, le=4)]
 InputSize = Annotated[int, Field(ge=8, le=1024)]
@@ -92,6 +100,7 @@ Checked = TypeVar("Checked", bound=Section)
 
 
 class Dataset(Section):
+    part_of: Name | None = None
     native_size: Annotated[int, Field(ge=16, le=4096)]
     input_size: InputSize
     labels: Annotated[
@@ -104,11 +113,6 @@ class Dataset(Section):
         return sum(self.labels.values())
 
 
-class Kaggle(Section):
-    ai: Handle | None
-    ai2: Handle | None
-
-
 class Layout(Section):
     train: Folder
     test: Folder
@@ -117,7 +121,8 @@ class Layout(Section):
 
     @model_validator(mode="after")
     def _apart(self) -> "Layout":
-        if f"{self.train}/".startswith(f"{self.test}/") or f"{self.test}/".startswith(f"{self.train}/"):
+        train, test = (PurePosixPath(unicodedata.normalize("NFC", folder)) for folder in (self.train, self.test))
+        if train.is_relative_to(test) or test.is_relative_to(train):
             raise ValueError("train and test must be two folders, neither of them inside the other")
         return self
 
@@ -171,7 +176,7 @@ class Evaluate(Section):
 
 
 class Params(Section):
-    dataset: Name
+    dataset: str
     source: Source
     local_path: Printed | None
     local_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
@@ -182,8 +187,8 @@ class Params(Section):
     threads: Annotated[int, Field(ge=1, le=1024)]
     portable: bool
     device: Literal["cpu", "gpu"] = "cpu"
-    datasets: dict[Name, Dataset]
-    kaggle: Kaggle
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    kaggle: dict[str, Handle | None]
     layout: Layout
     limits: Limits
     rendered: Rendered
@@ -196,11 +201,17 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        missing = {"ai", "ai_half", "ai2"} - set(self.datasets)
-        if missing:
-            raise ValueError(f"datasets must describe {', '.join(sorted(missing))} too")
-        if set(self.datasets["ai_half"].labels) != set(self.datasets["ai"].labels):
-            raise ValueError("datasets.ai_half.labels must be the labels of datasets.ai")
+        described = f"`datasets` describes {_shown(', '.join(self.datasets))}"
+        if self.dataset not in self.datasets:
+            raise ValueError(f"dataset = {_shown(repr(self.dataset))} is not allowed: {described}")
+        for name, dataset in self.datasets.items():
+            if dataset.part_of is not None:
+                self._check_part(name, dataset, dataset.part_of)
+        for name, handle in self.kaggle.items():
+            if name not in self.datasets:
+                raise ValueError(f"kaggle.{_shown(name)} is of no dataset: {described}; add it there first")
+            if handle and (whole := self.datasets[name].part_of):
+                raise ValueError(f"kaggle.{name} is never read, as {name} is a part of {whole}: set kaggle.{whole}")
         if self.train.precision == "mixed_bfloat16" and self.portable:
             raise ValueError(
                 "train.precision = mixed_bfloat16 takes the 16-bit kernels that this CPU has, which others have not: "
@@ -210,14 +221,26 @@ class Params(Section):
             raise ValueError("device = gpu gives other bits than a CPU: set portable=false with it")
         if self.source == "local" and not self.local_path:
             raise ValueError("source is local, so local_path must name a zip or a folder: -S local_path=faces.zip")
-        if self.source == "kaggle" and self.whole == "ai2" and not self.kaggle.ai2:
+        if self.source == "kaggle" and not self.kaggle.get(self.whole):
+            add = "" if self.whole in self.kaggle else "+"  # without it DVC changes only what there is
             raise ValueError(
-                "source is kaggle, but the report does not name its third set, so kaggle.ai2 must name the one "
-                "to take in its place: -S kaggle.ai2=owner/name"
+                f"source is kaggle, so kaggle.{self.whole} must name the dataset to take: "
+                f"-S {add}kaggle.{self.whole}=owner/name"
             )
-        if self.source == "kaggle" and self.whole == "ai" and not self.kaggle.ai:
-            raise ValueError("source is kaggle, so kaggle.ai must name a dataset: -S kaggle.ai=msambare/fer2013")
         return self
+
+    def _check_part(self, name: str, part: Dataset, of: str) -> None:
+        place, whole = f"datasets.{name}.part_of = {of!r} is not allowed", self.datasets.get(of)
+        if whole is None:
+            raise ValueError(f"{place}: `datasets` describes {_shown(', '.join(self.datasets))}")
+        if whole.part_of is not None:
+            raise ValueError(f"{place}: {of} is itself a part of {whole.part_of}")
+        if set(part.labels) != set(whole.labels):
+            raise ValueError(f"datasets.{name}.labels must be the labels of datasets.{of}, of which it is a part")
+        if part.images > whole.images:
+            raise ValueError(f"{place}: {name} has {part.images} images, and {of} only {whole.images}")
+        if name == self.dataset and part.native_size != whole.native_size:
+            raise ValueError(f"datasets.{name}.native_size must be that of datasets.{of}, of which it is a part")
 
     def __getattr__(self, name: str) -> Any:
         if name in type(self).model_fields:
@@ -238,17 +261,32 @@ class Params(Section):
 
     @property
     def whole(self) -> Name:
-        """The set that a source gives: the second one is a selection from the first, whatever the source."""
-        return "ai" if self.dataset == "ai_half" else self.dataset
+        """The set that a source gives: all of that of which the dataset in use is a part, otherwise it itself."""
+        return self.data.part_of or self.dataset
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
-    """Reads and validates `path`.
+    """Reads and validates `path`, which must hold every param: DVC would not notice another default in this module.
 
     Raises:
-        UserError: for every wrong value a line with the param, the value and what is allowed.
+        UserError: for every wrong value a line with the param, the value and what is allowed; for a missing one, too.
     """
-    return check(plain_yaml.read(path), path)
+    loaded = check(plain_yaml.read(path), path)
+    if missing := [*_missing(loaded)]:
+        raise UserError("\n".join(f"{path}: {param} is missing" for param in missing))
+    return loaded
+
+
+def _missing(section: Section, place: str = "") -> Iterator[str]:
+    """Params that have their default because they were not given; one with the default None may be left away."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if name not in section.model_fields_set and field.default is not None:
+            yield f"{place}{name}"
+            continue
+        for key, one in value.items() if isinstance(value, dict) else [(None, value)]:
+            if isinstance(one, Section):
+                yield from _missing(one, f"{place}{name}.{key}." if key else f"{place}{name}.")
 
 
 def changed(values: dict[str, Any], changes: dict[str, object]) -> dict[str, Any]:

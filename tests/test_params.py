@@ -21,6 +21,8 @@ from src.predict import __main__ as predict
 
 REPOSITORY = Path(__file__).parents[1]
 MISSING = object()
+MINE = {"datasets.mine": {"native_size": 64, "input_size": 64, "labels": {"calm": 10, "cross": 10}}}
+SECOND = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
 
 
 @pytest.fixture
@@ -116,7 +118,13 @@ def test_values_arrive_as_written(changed):
         ("local_path", "faces\x1b[2J.zip", "control character"),
         ("local_path", "faces\n.zip", "control character"),
         # not one of the choices
-        ("dataset", "ai3", "'ai', 'ai_half' or 'ai2'"),
+        ("dataset", "ai3", "`datasets` describes ai, ai2, ai_half"),
+        ("dataset", "../ai", "`datasets` describes ai, ai2, ai_half"),
+        ("datasets", {}, "at least 1 item"),
+        ("datasets.ai_half.part_of", "ai3", "`datasets` describes ai, ai2, ai_half"),
+        ("datasets.ai_half.part_of", "ai_half", "ai_half is itself a part of ai_half"),
+        ("datasets.ai_half.part_of", "../ai", "a dataset's name begins with a letter"),
+        ("datasets.ai_half.part_of", 3, "string"),
         ("source", "web", "'rendered', 'local' or 'kaggle'"),
         ("split.policy", "random", "'holdout'"),
         ("preprocess.interpolation", "cubic", "'bicubic'"),
@@ -153,7 +161,10 @@ def test_an_invalid_value_is_named_with_its_param_and_what_is_allowed(changed, p
     assert allowed in line
 
 
-@pytest.mark.parametrize("param", ["epochs", "train", "split.seed", "datasets.ai.labels"])
+LATER = ["device", "preprocess.align", "model.dropout_at", "train.schedule", "evaluate", "evaluate.rotations"]
+
+
+@pytest.mark.parametrize("param", ["epochs", "train", "split.seed", "datasets.ai.labels", *LATER])
 def test_a_missing_param_is_named(changed, param):
     path = changed({param: MISSING})
     with pytest.raises(UserError) as raised:
@@ -169,26 +180,77 @@ def test_an_unknown_param_is_named(changed, param):
     assert str(raised.value).startswith(f"{path}: {param} is not a known param")
 
 
-def test_every_dataset_must_be_described(changed):
-    path = changed({"datasets.ai2": MISSING})
+@pytest.mark.parametrize("param", LATER)
+def test_params_of_before_a_param_came_can_be_read_though_no_stage_would_run_with_them(changed, param):
+    path = changed({param: MISSING})
+    assert params.check(yaml.safe_load(path.read_text()), path) == params.load(REPOSITORY / "params.yaml")
+
+
+AS_WRITTEN = [
+    {},
+    MINE,
+    {"layout.train": "./images//tr\u0061\u0308in/", "layout.labels": {"Tr\u0061\u0308ne": "SAD"}, "dataset": "ai2"},
+    {"train.learning_rate": 1e-5, "model.dropout": 0, "evaluate.rotations": [-30, 0], "model.filters": [1, 2, 3, 4]},
+    {"source": "kaggle", "kaggle": {"ai": "a/b/versions/3"}, "local_path": "faces//./a.zip ", "limits.total_bytes": 1},
+]
+
+
+@pytest.mark.parametrize("changes", AS_WRITTEN)
+def test_what_a_stage_reads_is_what_the_file_says(changed, changes):
+    """This module is no dependency of a stage, so DVC would not notice that it makes something else of a value."""
+    path = changed(changes)
+    assert params.load(path).model_dump(mode="json", exclude_unset=True) == yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("name", ["mine", "My_faces-2", "-".join("abc" * 10), "x" * 60])
+def test_a_dataset_has_any_name_and_labels_of_its_own(changed, name):
+    path = changed({f"datasets.{name}": MINE["datasets.mine"], "dataset": name, "kaggle": {name: "owner/name"}})
+    loaded = params.load(path)
+    assert (loaded.whole, list(loaded.data.labels)) == (name, ["calm", "cross"])
+    _validate_param_name(f"datasets.{name}.labels.{'x' * 60}")
+
+
+@pytest.mark.parametrize(
+    "name", ["my faces", "", "2faces", "../ai", "a/b", "a.b", "-ai", "x" * 61, "\x1b[2J", "ä", "a\n"]
+)
+def test_a_name_that_a_later_stage_could_not_use_is_refused(changed, name):
+    path = changed({})
+    values = yaml.safe_load(path.read_text())
+    values["datasets"][name] = MINE["datasets.mine"]
+    path.write_text(yaml.safe_dump(values))
     with pytest.raises(UserError) as raised:
         params.load(path)
-    assert str(raised.value) == f"{path}: datasets must describe ai2 too"
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"{path}: datasets: {name!r} is not allowed: a dataset's name begins with a letter")
 
 
-def test_a_described_dataset_that_is_not_known_is_named(changed):
-    path = changed({"datasets.ai3": {"native_size": 48, "input_size": 48, "labels": {"sad": 1, "happy": 1}}})
-    with pytest.raises(UserError) as raised:
-        params.load(path)
-    assert str(raised.value).startswith(f"{path}: datasets: 'ai3'")
-    assert "'ai', 'ai_half' or 'ai2'" in str(raised.value)
+PART = {"part_of": "ai2", "native_size": 416, "input_size": 48, "labels": dict.fromkeys(SECOND, 5)}
 
 
-def test_the_selected_set_has_the_labels_of_the_set_it_is_selected_from(changed):
-    path = changed({"datasets.ai_half.labels": {"happy": 10, "smug": 10}})
-    with pytest.raises(UserError) as raised:
-        params.load(path)
-    assert str(raised.value) == f"{path}: datasets.ai_half.labels must be the labels of datasets.ai"
+@pytest.mark.parametrize(
+    ("part", "refused"),
+    [
+        ({}, ""),
+        ({"part_of": None, "labels": {"happy": 10, "smug": 10}}, ""),
+        (
+            {"labels": dict.fromkeys(SECOND, 2384)},
+            "part_of = 'ai2' is not allowed: mine has 14304 images",
+        ),
+        ({"labels": {"happy": 10, "smug": 10}}, "labels must be the labels of datasets.ai2, of which it is a part"),
+        ({"native_size": 48}, "native_size must be that of datasets.ai2, of which it is a part"),
+        ({"part_of": "mine"}, "part_of = 'mine' is not allowed: mine is itself a part of mine"),
+        ({"part_of": "ai_half"}, "part_of = 'ai_half' is not allowed: ai_half is itself a part of ai"),
+        ({"part_of": "theirs"}, "part_of = 'theirs' is not allowed: `datasets` describes ai, ai2, ai_half, mine"),
+    ],
+)
+def test_a_dataset_can_be_a_part_of_another(changed, part, refused):
+    path = changed({"datasets.mine": PART | part, "dataset": "mine"})
+    if refused:
+        with pytest.raises(UserError) as raised:
+            params.load(path)
+        assert str(raised.value).startswith(f"{path}: datasets.mine.{refused}")
+    else:
+        assert params.load(path).whole == ("ai2" if part.get("part_of", "ai2") else "mine")
 
 
 @pytest.mark.parametrize("nowhere", [None, ""])
@@ -200,28 +262,40 @@ def test_a_local_source_needs_a_path(changed, nowhere):
     assert params.load(changed({"source": "local", "local_path": "faces.zip"})).local_path == "faces.zip"
 
 
-def test_the_third_set_from_kaggle_needs_a_handle_because_the_report_does_not_name_it(changed):
-    path = changed({"source": "kaggle", "dataset": "ai2"})
+@pytest.mark.parametrize(
+    ("dataset", "kaggle", "remedy"),
+    [
+        ("ai", {"ai": None}, "-S kaggle.ai=owner/name"),
+        ("ai_half", {"ai": None, "ai_half": None}, "-S kaggle.ai=owner/name"),
+        ("ai2", {"ai": "msambare/fer2013", "ai2": None}, "-S kaggle.ai2=owner/name"),
+        ("ai2", {}, "-S +kaggle.ai2=owner/name"),
+        ("mine", {"ai": "msambare/fer2013"}, "-S +kaggle.mine=owner/name"),
+    ],
+)
+def test_a_set_from_kaggle_needs_a_handle(changed, dataset, kaggle, remedy):
+    path = changed(MINE | {"source": "kaggle", "dataset": dataset, "kaggle": kaggle})
     with pytest.raises(UserError) as raised:
         params.load(path)
-    assert "the report does not name its third set" in str(raised.value)
-    assert "-S kaggle.ai2=owner/name" in str(raised.value)
-    loaded = params.load(changed({"source": "kaggle", "dataset": "ai2", "kaggle.ai2": "some-one/faces_6/versions/12"}))
-    assert loaded.kaggle.ai2 == "some-one/faces_6/versions/12"
+    name = remedy.split(".")[1].split("=")[0]
+    assert str(raised.value) == (f"{path}: source is kaggle, so kaggle.{name} must name the dataset to take: {remedy}")
+    given = kaggle | {name: "some-one/faces_6/versions/12"}
+    loaded = params.load(changed(MINE | {"source": "kaggle", "dataset": dataset, "kaggle": given}))
+    assert loaded.kaggle[loaded.whole] == "some-one/faces_6/versions/12"
 
 
-@pytest.mark.parametrize("dataset", ["ai", "ai_half"])
-def test_the_first_and_second_set_from_kaggle_share_a_handle(changed, dataset):
-    assert params.load(changed({"source": "kaggle", "dataset": dataset})).kaggle.ai == "msambare/fer2013"
-    path = changed({"source": "kaggle", "dataset": dataset, "kaggle.ai": None})
+@pytest.mark.parametrize(
+    ("kaggle", "said"),
+    [
+        ({"ai3": None}, "kaggle.ai3 is of no dataset: `datasets` describes ai, ai2, ai_half; add it there first"),
+        ({"\x1b[2J": "a/b"}, "kaggle.\\x1b[2J is of no dataset"),
+        ({"ai_half": "a/b"}, "kaggle.ai_half is never read, as ai_half is a part of ai: set kaggle.ai"),
+    ],
+)
+def test_a_handle_that_nothing_reads_is_refused(changed, kaggle, said):
+    path = changed({"kaggle": kaggle})
     with pytest.raises(UserError) as raised:
         params.load(path)
-    assert str(raised.value).startswith(f"{path}: source is kaggle, so kaggle.ai must")
-
-
-@pytest.mark.parametrize("written", ["images/train", "images/train/", "./images/train", "images//train/./"])
-def test_a_folder_may_be_written_as_a_shell_completes_it(changed, written):
-    assert params.load(changed({"layout.train": written})).layout.train == "images/train"
+    assert str(raised.value).startswith(f"{path}: {said}")
 
 
 def labelled(*labels: str) -> dict:
@@ -314,7 +388,7 @@ def test_all_errors_are_listed_one_a_line(changed):
 
 
 @pytest.mark.parametrize(
-    "section", ["", "kaggle", "layout", "limits", "rendered", "split", "preprocess", "model", "augmentation", "train"]
+    "section", ["", "layout", "limits", "rendered", "split", "preprocess", "model", "augmentation", "train"]
 )
 def test_loaded_params_cannot_be_changed(section):
     loaded = params.load(REPOSITORY / "params.yaml")

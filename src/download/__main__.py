@@ -12,12 +12,13 @@ def main(params: Params) -> None:
     if params.source == "rendered":
         images = rendered.images(whole, params.rendered)
     elif params.source == "kaggle":
-        handle = getattr(params.kaggle, params.whole)
+        handle = params.kaggle[params.whole]
+        assert handle  # or the params were refused
         images = kaggle.images(f"kaggle.{params.whole}", handle, whole.labels, params.layout, params.limits)
     else:
         assert params.local_path is not None  # as params.py checks
         images = local.images(params.local_path, params.local_sha256, whole.labels, params.layout, params.limits)
-    if params.dataset == "ai_half":
+    if params.data.part_of:
         images = selection.select(images, params.data.images / whole.images)
     raw.write(RAW, images)
 

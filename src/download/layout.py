@@ -29,7 +29,7 @@ def images(source: str, files: list[File], labels: Iterable[str], layout: Layout
         if canonical(ours) not in spelling:
             raise UserError(f"layout.labels: {ours!r} is not a label of this dataset, which has {own}")
         also[canonical(theirs)] = spelling[canonical(ours)]
-    names = {"train": _parts(layout.train), "test": _parts(layout.test)}
+    names = {"train": _folder(layout.train), "test": _folder(layout.test)}
     found, strange, others = [], [], []
     for file in files:
         parts = file.name.split("/")
@@ -61,7 +61,7 @@ def images(source: str, files: list[File], labels: Iterable[str], layout: Layout
         )
     cells = {(image.folder, image.label) for image in found}
     missing = [
-        f"{getattr(layout, folder)}/{label}"
+        "/".join([*names[folder], label])
         for folder in FOLDERS
         for label in spelling.values()
         if (folder, label) not in cells
@@ -69,6 +69,11 @@ def images(source: str, files: list[File], labels: Iterable[str], layout: Layout
     if missing:
         raise UserError(f"{source} has no image in {', '.join(missing)}")
     return found
+
+
+def _folder(written: str) -> list[str]:
+    """The parts of a folder's path, which may be written as a shell completes it: `./images//train/`."""
+    return [part for part in _parts(written) if part not in ("", ".")]
 
 
 def _parts(name: str) -> list[str]:

@@ -25,7 +25,10 @@ def images(dataset: Dataset, rendered: Rendered) -> list[Image]:
     """
     unknown = [label for label in dataset.labels if canonical(label) not in PROTOTYPES]
     if unknown:
-        raise UserError(f"source: rendered cannot draw {', '.join(unknown)}; it knows {', '.join(PROTOTYPES)}")
+        raise UserError(
+            f"source: rendered cannot draw {', '.join(unknown)}; it knows {', '.join(PROTOTYPES)}. Faces with other "
+            "labels come from a zip or folder: -S source=local -S local_path=faces.zip"
+        )
     total = apportion(round(dataset.images * rendered.scale), dataset.labels)
     test = apportion(round(sum(total.values()) * rendered.test_share), total)
     listed: list[Image] = []

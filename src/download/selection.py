@@ -5,6 +5,7 @@ from collections import Counter
 from typing import TypeVar
 
 from src.core.raw import Image
+from src.errors import UserError
 
 Key = TypeVar("Key")
 
@@ -15,9 +16,17 @@ def select(images: list[Image], share: float) -> list[Image]:
     The report does not publish how it selected its second set; this rule is ours: in each cell (folder, label)
     the images whose names have the smallest SHA-256 stay. The total is rounded once; the cells share it by
     largest remainder.
+
+    Raises:
+        UserError: a cell would be left without an image.
     """
     sizes = Counter((image.folder, image.label) for image in images)
     keep = apportion(round(len(images) * share), sizes)
+    if empty := ["/".join(cell) for cell, count in keep.items() if not count]:
+        raise UserError(
+            f"a selection of {share:.3g} of {len(images)} images leaves none in {', '.join(sorted(empty))}; it follows "
+            "the numbers in datasets.<name>.labels, and those of the whole set"
+        )
     ordered = sorted(images, key=lambda image: hashlib.sha256(image.member.encode()).digest())
     selected = []
     for image in ordered:

@@ -5,9 +5,9 @@ which a Pencil turns with the head and draws; light.py shades the head, photo.py
 From 128 pixels a side on pictures are portraits in colour; below, cut out around the face and grey, as FER-2013's.
 
 How hard the sets are, with the report's network, label_noise 0.1 and scale 0.1: three layers reach 0.70 on the faces
-they have not trained on, two 0.53, one 0.44 (set ai); with half the images three layers reach 0.61, as accurate in
-training. The portraits give 0.45 at 208 pixels after 20 epochs, at 48 pixels 0.38. Strength, blends (expression.py),
-hands and noise (photo.py) and the portraits' framing (person.py) set this.
+they have not trained on, two 0.53, one 0.44 (the report's set 1); with half the images three layers reach 0.61, as
+accurate in training. The portraits give 0.45 at 208 pixels after 20 epochs, at 48 pixels 0.38. Strength, blends
+(expression.py), hands and noise (photo.py) and the portraits' framing (person.py) set this.
 
 The same seed and index give the same bytes on any x86-64 CPU, in whatever order and by however many processes
 images are drawn: random numbers come from integers, arithmetic is plain IEEE (no sum or product of matrices, whose

@@ -1,8 +1,9 @@
 """models/model.h5: the trained network in the report's own format, with what a prediction needs to know.
 
-Whoever made such a file, it is data. Its network is not made from it: the numbers that set one network of network.py
-apart from another are read from its configuration, and a network of these must have that very configuration. Then the
-weights are read, from where they must lie. So nothing in a file is executed, and no more is allocated than it holds.
+Whoever made such a file, it is data. Its network is not made from it: network.py reads its `Architecture`, the numbers
+that set one network apart from another, from its configuration, and a network of these must have that very
+configuration. Then the weights are read, from where they must lie. So nothing in a file is executed, and no more is
+allocated than it holds.
 """
 
 import json
@@ -10,13 +11,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 from pydantic import ValidationError
 
-from src.core.files import replacing
+from src.core.files import MODEL, replacing
 from src.errors import UserError
 from src.params import Align, InputSize, Interpolation, LabelNames, Name, Params, Section, Source, described
 
@@ -26,7 +28,10 @@ if TYPE_CHECKING:  # takes seconds, and who only wants to know the labels needs 
     from src.model.network import Architecture
 
 ATTRIBUTE = "face_emotions"
-Weights = dict[str, dict[str, np.ndarray]]  # {layer: {weight: values}}
+
+
+class Foreign(Exception):
+    """What sets a configuration apart from those of network.py."""
 
 
 class Known(Section):
@@ -66,32 +71,68 @@ def load(path: Path) -> "tuple[keras.Model, Known]":
     """The network of a saved model, for predicting (not compiled), and what it knows.
 
     Raises:
-        UserError: the file is not such a model, is damaged, holds anything but the report's network, or weights that
+        UserError: the file is not such a model, is damaged, holds anything but a network of network.py, or weights that
             are no numbers.
     """
-    import keras
-
     from src.model import network
 
     told = known(path)
     with _reading(path) as file:
-        architecture, parts = _network(path, json.loads(_text(file, "model_config")))
+        try:
+            architecture, outline = _recognised(json.loads(_text(file, "model_config")))
+        except Foreign as error:
+            raise UserError(
+                f"{path} holds {_short(str(error))}, which is not part of the network in {network.FILE} and may "
+                "execute code; it was not loaded"
+            ) from error
         size, labels = told.input_size, len(told.labels)
         if (architecture.input_size, architecture.labels) != (size, labels):
             raise UserError(f"{path}: the network is not one for {size} pixels and {labels} labels")
-        if (values := network.values_of(parts)) > network.MOST_VALUES:
+        if (values := network.values_of(outline)) > network.MOST_VALUES:
             raise ValueError(f"a layer of it gives {values:,} values")
-        if 4 * (weights := network.weights_of(parts)) > path.stat().st_size:
+        if 4 * (weights := network.size_of(outline)) > path.stat().st_size:
             raise ValueError(f"its network of {weights:,} weights does not fit into {path.stat().st_size:,} bytes")
         read = {
-            layer: {weight: _values(path, file, layer, weight, shape) for weight, shape in shapes.items()}
-            for layer, shapes in network.weight_shapes(parts).items()
+            place: _values(path, file, place, tuple(weight.shape)) for place, weight in network.weights(outline).items()
         }
-    model = keras.Sequential(parts, name=network.NAME)
-    for layer, weights in read.items():
-        for weight, values in weights.items():
-            getattr(model.get_layer(layer), weight).assign(values)
+    model = network.assembled(architecture)
+    for place, weight in network.weights(model).items():
+        weight.assign(read[place])
     return model, told
+
+
+def check(params: Params) -> None:
+    """Finds out before a training whether its network can be used after it: saves one, and loads it again.
+
+    Raises:
+        UserError: it cannot; for whoever edited network.py.
+    """
+    from src.model import network
+
+    model = network.build(params)
+    network.check(model)
+    image = np.random.default_rng(0).random((1, *model.input_shape[1:]), np.float32)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, MODEL.name)
+        try:
+            save(model, path, params)
+        except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(f"{network.FILE}: Keras cannot save this network: {_short(_line(error))}") from error
+        try:
+            with h5py.File(path) as file:
+                _recognised(json.loads(_text(file, "model_config")))
+            loaded, _ = load(path)
+        except UserError as error:
+            why = _short(_line(error.__cause__ or error))
+            raise UserError(f"{network.FILE}: a model of this network could not be loaded: {why}") from error
+        except Foreign as error:
+            why = _short(f"{error}{f' ({error.__cause__!r})' if error.__cause__ else ''}")
+            raise UserError(
+                f"{network.FILE}: a model of this network would not be known again by {why}; give every layer in "
+                "`stack` a name, and edit `read` so that it finds all that `stack` takes from an Architecture"
+            ) from error
+    if not np.array_equal(model(image, training=False), loaded(image, training=False)):
+        raise UserError(f"{network.FILE}: a model of this network gives other probabilities once it is loaded")
 
 
 @contextmanager
@@ -107,8 +148,7 @@ def _reading(path: Path) -> Iterator[h5py.File]:
     except Exception as error:  # whatever HDF5 meets in a damaged file
         if isinstance(error, OSError) and error.errno:
             raise UserError(f"{path} cannot be read: {os.strerror(error.errno)}") from error
-        said = "; ".join(described(error)) if isinstance(error, ValidationError) else str(error)
-        why = _short(" ".join(said.split()))
+        why = _short("; ".join(described(error)) if isinstance(error, ValidationError) else _line(error))
         raise UserError(f"{path} is not a model that the train stage wrote; train one: dvc repro ({why})") from error
 
 
@@ -118,62 +158,34 @@ def _text(file: h5py.File, name: str) -> str:
     return file.attrs[name]
 
 
-def _network(path: Path, config: Any) -> "tuple[Architecture, list[keras.Layer]]":
-    """The network of which this is the configuration: what sets it apart, and its layers, not built."""
+def _recognised(config: Any) -> "tuple[Architecture, keras.Sequential]":
+    """The network of which this is the configuration: what sets it apart, and its outline.
+
+    Raises:
+        Foreign: it is none of network.py's.
+    """
     from src.model import network
 
     try:
-        architecture = _architecture(config["config"]["layers"])
-        parts = network.stack(architecture)
-        config["config"]["layers"][0]["config"].pop("name")  # counted through, as nobody gave one
-        foreign = _difference(config, _config(parts, architecture.precision))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # not even its numbers can be read
-        foreign = _kinds(config)
-    else:
-        if not foreign:
-            return architecture, parts
-    raise UserError(
-        f"{path} holds {_short(foreign)}, which is not part of the report's network and may execute code; "
-        "it was not loaded"
-    )
+        read = network.read(config["config"]["layers"])
+        architecture = network.Architecture.model_validate_json(json.dumps(read))
+        outline = network.outline(architecture)
+        config["config"]["layers"][0]["config"].pop("name")  # models of before counted it through
+        foreign = _difference(config, _config(outline))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # not even its numbers can be read
+        raise Foreign(_kinds(config)) from error
+    if foreign:
+        raise Foreign(foreign)
+    return architecture, outline
 
 
-def _architecture(listed: list[dict[str, Any]]) -> "Architecture":
-    from src.model.network import Architecture
-
-    layers = {layer["config"]["name"]: layer["config"] for layer in listed}
-    filters = [layer["filters"] for layer in layers.values() if "filters" in layer]
-    blocks = "dropout_1" in layers
-    dropout = layers["dropout_1" if blocks else "dropout"]
-    values = {
-        "input_size": listed[0]["config"]["batch_shape"][1],
-        "labels": layers["emotion"]["units"],
-        "conv_layers": len(filters),
-        "model": {
-            "filters": [*filters, 1, 1, 1][:4],
-            "dropout": dropout["rate"],
-            "dropout_at": "blocks" if blocks else "dense" if list(layers)[-2] == "dropout" else "flatten",
-            "dense_units": layers["dense"]["units"],
-        },
-        "seed": dropout["seed"] - blocks,
-        "precision": layers["conv_1"]["dtype"]["config"]["name"],
-    }
-    return Architecture.model_validate_json(json.dumps(values))
-
-
-def _config(parts: "list[keras.Layer]", precision: str) -> dict[str, Any]:
-    """What Keras writes as the configuration of a network of these layers."""
-    import keras
-
-    from src.model.network import NAME
-
-    config = {
-        "name": NAME,
-        "trainable": True,
-        "dtype": keras.saving.serialize_keras_object(keras.DTypePolicy(precision)),
-        "layers": [{"class_name": type(part).__name__, "config": part.get_config()} for part in parts],
-        "build_input_shape": parts[0].batch_shape,
-    }
+def _config(outline: "keras.Sequential") -> dict[str, Any]:
+    """What Keras writes into an HDF5 file as the configuration of such a network, without the name of its input."""
+    config = outline.get_config()
+    config["layers"] = [
+        {"class_name": layer["registered_name"] or layer["class_name"], "config": layer["config"]}
+        for layer in config["layers"]
+    ]
     config["layers"][0]["config"].pop("name")
     return json.loads(json.dumps({"class_name": "Sequential", "config": config}))
 
@@ -196,11 +208,10 @@ def _kinds(config: Any) -> str:
         return "no layers"
 
 
-def _values(path: Path, file: h5py.File, layer: str, weight: str, shape: tuple[int, ...]) -> np.ndarray:
+def _values(path: Path, file: h5py.File, place: str, shape: tuple[int, ...]) -> np.ndarray:
     """The values of one weight, which must lie in the file where and how Keras writes them."""
-    from src.model.network import NAME
-
-    place = f"model_weights/{layer}/{NAME}/{layer}/{weight}"
+    layer, weight = place.split("/")[0], place.split("/")[-1]
+    place = f"model_weights/{place}"
     item = file
     for part in place.split("/"):
         if not isinstance(item, h5py.Group) or not isinstance(item.get(part, getlink=True), h5py.HardLink):
@@ -218,6 +229,10 @@ def _values(path: Path, file: h5py.File, layer: str, weight: str, shape: tuple[i
             f"{path}: the weights {layer}/{weight} are no numbers to calculate with; train it again: dvc repro"
         )
     return values
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _short(text: str) -> str:

@@ -1,5 +1,6 @@
 """What the first convolutional layer looks for, beside the Sobel filter with which the report explains filters."""
 
+import json
 from pathlib import Path
 
 import h5py
@@ -11,15 +12,11 @@ RANDOM = 10_000
 
 def first_layer(path: Path) -> np.ndarray:
     """The filters (count, 3, 3) of the first convolutional layer in a model that the train stage saved."""
-    kernels: list[np.ndarray] = []
-
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if name.endswith("conv_1/kernel"):
-            kernels.append(item[()])
-
     with h5py.File(path) as file:
-        file["model_weights"].visititems(visit)
-    (kernel,) = kernels
+        listed = json.loads(file.attrs["model_config"])["config"]["layers"]
+        name = next(layer["config"]["name"] for layer in listed if layer["class_name"] == "Conv2D")
+        weights = file["model_weights"][name]
+        kernel = weights.visititems(lambda place, item: item[()] if place.endswith("/kernel") else None)
     return np.moveaxis(kernel[:, :, 0, :], -1, 0).astype(np.float32)
 
 

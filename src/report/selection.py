@@ -76,7 +76,6 @@ def mean_accuracy(runs: pd.DataFrame, curve: str = VALIDATION, end: int | None =
 SET_1, SET_2, SET_3 = Configuration("ai"), Configuration("ai_half"), Configuration("ai2")
 SET_1_LONG = Configuration("ai", varied={"epochs": 100})
 SET_3_SHORT = Configuration("ai2", varied={"epochs": 10})
-NO_DROPOUT = Configuration("ai", varied={"model.dropout": 0.0})
 FEWER_IMAGES = {share: Configuration("ai", varied={"split.train_share": share}) for share in (0.125, 0.25, 0.5)}
 
 

@@ -22,6 +22,7 @@ def main(params: Params) -> None:
         from src.model import network, saved
         from src.train.fit import fit
 
+        saved.check(params)
         train, validation = (arrays.load(ARRAYS, split) for split in ("train", arrays.validation_split(ARRAYS)))
         clock = environment.Clock(key)
 

@@ -28,7 +28,7 @@ class Parallel(keras.Model):
         """What Keras calls for a batch of images (batch, size, size, 1)."""
         if not training:
             return self.network(values)
-        for per_image, group in groupby(self.network.layers, lambda layer: isinstance(layer, PER_IMAGE)):
+        for per_image, group in groupby(self.network.layers, _per_image):
             stack = list(group)
             if per_image and self.parts > 1:
                 images = tf.shape(values)[0]
@@ -43,8 +43,19 @@ class Parallel(keras.Model):
 
 def _through(stack: list[keras.Layer], values: tf.Tensor) -> tf.Tensor:
     for layer in stack:
-        values = _normalized(layer, values) if isinstance(layer, layers.BatchNormalization) else layer(values)
+        values = _normalized(layer, values) if _fused(layer, values) else layer(values)
     return values
+
+
+def _per_image(layer: keras.Layer) -> bool:
+    # Of these very classes: one derived from them may look at the whole batch, as does what adds to the loss.
+    return type(layer) in PER_IMAGE and layer.activity_regularizer is None
+
+
+def _fused(layer: keras.Layer, values: tf.Tensor) -> bool:
+    """Whether TensorFlow's kernel does what `layer` does: normalise pictures channel by channel, and learn from it."""
+    plain = type(layer) is layers.BatchNormalization and layer.trainable and layer.center and layer.scale
+    return plain and len(values.shape) == 4 and layer.axis in (-1, 3)
 
 
 def _normalized(layer: layers.BatchNormalization, values: tf.Tensor) -> tf.Tensor:

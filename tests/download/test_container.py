@@ -388,7 +388,8 @@ def test_an_import_killed_in_the_middle_leaves_nothing_a_rerun_takes_for_good(tm
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     values |= {"source": "local", "local_path": "faces.zip"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    (tmp_path / "src").symlink_to(REPOSITORY / "src")
+    for name in ("src", "dvc.yaml", "libraries.yaml"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
     environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
     command, data = [sys.executable, "-m", "src.download"], tmp_path / "data"
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=-1)

@@ -129,8 +129,9 @@ def test_a_network_that_fits_no_use_is_refused_before_anything_is_allocated(size
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_weights_are_foretold_as_keras_makes_them(layers):
     built = network.build(with_values(conv_layers=layers))
-    parts = [built._layers[0], *built.layers]
-    assert network.weights_of(parts) == built.count_params()
-    foretold = network.weight_shapes(parts)
-    for layer in built.layers:
-        assert {weight.name: tuple(weight.shape) for weight in layer.weights} == foretold.get(layer.name, {})
+    outline = network.outline(network.architecture_of(with_values(conv_layers=layers)))
+    assert network.size_of(outline) == built.count_params()
+    foretold = network.weights(outline)
+    assert {place: weight.shape for place, weight in network.weights(built).items()} == {
+        place: weight.shape for place, weight in foretold.items()
+    }

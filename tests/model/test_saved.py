@@ -139,7 +139,7 @@ def test_a_configuration_that_is_not_the_networks_is_refused(model, layer, key, 
         found[key] = value
 
     edit(model, change)
-    with pytest.raises(UserError, match=r"model\.h5 holds .* not part of the report's network and may") as raised:
+    with pytest.raises(UserError, match=r"model\.h5 holds .* not part of the network in src/.*\.py and may") as raised:
         saved.load(model)
     assert len(str(raised.value)) < 600
     assert "\n" not in str(raised.value)
@@ -163,7 +163,7 @@ def test_a_configuration_that_is_not_the_networks_is_refused(model, layer, key, 
 )
 def test_layers_that_are_not_the_networks_are_refused(model, change):
     edit(model, lambda config: change(config["layers"]))
-    with pytest.raises(UserError, match=r"model\.h5 holds .* not part of the report's network and may execute"):
+    with pytest.raises(UserError, match=r"model\.h5 holds .* not part of the network in src/.*\.py and may execute"):
         saved.load(model)
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from src import params
 from src.model import network
@@ -27,6 +28,40 @@ def test_it_trains_weights_and_running_averages_as_keras_does(layers, at, parts)
     batches = [8, 5, parts]  # the last one of an epoch may be smaller
     ours = after_training(Parallel(network.build(chosen), parts), batches)
     keras_own = after_training(network.build(chosen), batches)
+    assert len(ours) == len(keras_own)
+    for left, right in zip(ours, keras_own, strict=True):
+        np.testing.assert_allclose(left, right, rtol=2e-3, atol=2e-5)
+
+
+def other(seed: int) -> keras.Sequential:
+    """Kinds of layers that the report's network has not, and its own in other places."""
+    keras.utils.set_random_seed(seed)
+
+    return keras.Sequential(
+        [
+            layers.InputLayer((48, 48, 1)),
+            layers.Conv2D(4, 3, 2, activity_regularizer=keras.regularizers.L2(1e-3)),
+            layers.BatchNormalization(center=False),
+            layers.SeparableConv2D(6, 3, activation="relu"),
+            layers.BatchNormalization(scale=False),
+            layers.BatchNormalization(trainable=False),
+            layers.DepthwiseConv2D(3, depthwise_regularizer="l2"),
+            layers.GroupNormalization(2),
+            layers.MaxPooling2D(2),
+            layers.BatchNormalization(axis=1),
+            layers.SpatialDropout2D(0.3, seed=1),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(8),
+            layers.BatchNormalization(),
+            layers.Dense(7, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_other_layers_are_trained_as_keras_does(parts):
+    batches = [8, 5, max(2, parts)]
+    ours, keras_own = after_training(Parallel(other(1), parts), batches), after_training(other(1), batches)
     assert len(ours) == len(keras_own)
     for left, right in zip(ours, keras_own, strict=True):
         np.testing.assert_allclose(left, right, rtol=2e-3, atol=2e-5)
