@@ -1,4 +1,4 @@
-"""Sheets of drawn faces for the README, one row per emotion, one person per column: python -m tools.contact_sheet
+"""Sheets of drawn faces for docs/, one row per emotion, one person per column: python -m tools.contact_sheet
 
 Writes docs/images/faces_48.png and faces_416.png: the people of params.yaml's seed, each showing every emotion.
 """
