@@ -42,13 +42,11 @@ class Cell(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Of all params; a cell whose params are others by now is not finished. A path is not part of it, nor are the
-        datasets that are not used, nor a param that came later and has the value it had before it came."""
-        values: dict[str, Any] = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
+        """Of all params; a cell whose params are others by now is not finished. Where the data lie is not part of it,
+        nor are datasets that are not used, nor a param that came later and has the value it had before it came."""
+        values = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
         values["datasets"] = {name: values["datasets"][name] for name in (self.params.dataset, self.params.whole)}
-        half = values["datasets"].get("ai_half", {})
-        if half.get("part_of") == "ai":  # as the code had it before it was a param
-            del half["part_of"]
+        values["kaggle"] = self.params.kaggle[self.params.whole] if self.params.source == "kaggle" else None
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
