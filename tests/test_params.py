@@ -14,10 +14,11 @@ import yaml
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 from pydantic import ValidationError
 
-from src import params
+from src import params, verify
 from src.errors import UserError
 from src.evaluate import scores
 from src.predict import __main__ as predict
+from src.report import grid
 
 REPOSITORY = Path(__file__).parents[1]
 MISSING = object()
@@ -200,6 +201,19 @@ def test_what_a_stage_reads_is_what_the_file_says(changed, changes):
     """This module is no dependency of a stage, so DVC would not notice that it makes something else of a value."""
     path = changed(changes)
     assert params.load(path).model_dump(mode="json", exclude_unset=True) == yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("folder", ["report", "docs/results"])
+def test_rows_from_before_a_param_came_are_still_of_todays_params(folder):
+    read = grid.read(REPOSITORY / folder)
+    assert len(read.finished()) == len(read.cells) > 20
+
+
+def test_verify_takes_params_from_before_a_param_came(changed, tmp_path):
+    path = changed({"train.schedule": MISSING, "source": "local", "local_path": "faces.zip"})
+    verify._adapt(path, tmp_path, 3)
+    adapted = yaml.safe_load(path.read_text())
+    assert (adapted["threads"], adapted["local_path"]) == (3, str(tmp_path / "faces.zip"))
 
 
 @pytest.mark.parametrize("name", ["mine", "My_faces-2", "-".join("abc" * 10), "x" * 60])

@@ -91,7 +91,7 @@ def test_an_image_that_cannot_be_read_leaves_nothing_half_written(tmp_path, olde
 UNEVEN = {("train", "happy"): 61, ("train", "sad"): 30, ("train", "rare"): 7, ("test", "happy"): 17, ("test", "sad"): 8}
 
 
-@pytest.mark.parametrize("share", [0, 0.1, 1 / 3, 0.5, 18100 / 35887, 0.99, 1])
+@pytest.mark.parametrize("share", [0.1, 1 / 3, 0.5, 18100 / 35887, 0.99, 1])
 def test_a_selection_keeps_its_share_of_every_label_in_every_folder(share):
     images = listed(UNEVEN)
     selected = selection.select(images, share)
@@ -99,6 +99,14 @@ def test_a_selection_keeps_its_share_of_every_label_in_every_folder(share):
     kept = Counter((image.folder, image.label) for image in selected)
     for cell, size in UNEVEN.items():
         assert abs(kept[cell] - size * len(selected) / len(images)) < 1
+
+
+@pytest.mark.parametrize(("share", "empty"), [(0.03, "train/rare"), (0.01, "test/happy, test/sad, train/rare, ")])
+def test_a_selection_that_would_leave_a_label_without_images_is_refused(share, empty):
+    with pytest.raises(UserError) as raised:
+        selection.select(listed(UNEVEN), share)
+    assert empty in str(raised.value)
+    assert "datasets.<name>.labels" in str(raised.value)
 
 
 def test_a_selection_repeats_no_image_and_invents_none():

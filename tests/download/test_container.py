@@ -318,6 +318,14 @@ def test_folders_and_labels_of_others_are_filed_under_ours(stored):
     assert members(stored(theirs), layout=mapped) == faces()
 
 
+@pytest.mark.parametrize("written", ["a/train", "a/train/", "./a/train", "a//train/./"])
+def test_a_folder_may_be_written_as_a_shell_completes_it(stored, written):
+    files = {f"a/{name}" if name.startswith("train") else name: data for name, data in faces().items()}
+    assert members(stored(files), layout={"train": written}) == faces()
+    with pytest.raises(UserError, match=r"has no image in test/angry, a/train/angry$"):
+        members(stored(files), [*LABELS, "angry"], layout={"train": written})
+
+
 def test_files_outside_the_two_folders_are_left_out_only_on_request(stored, capsys):
     path = stored(faces() | {"README.md": b"read me", "validation/happy/0.png": encoded("PNG")})
     with pytest.raises(UserError, match=r"2 files do not fit .* first 'README\.md'"):

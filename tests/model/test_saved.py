@@ -64,6 +64,18 @@ def test_every_network_that_is_built_loads_as_it_was_saved(tmp_path, layers, pre
         assert [layer.get_config() for layer in loaded.layers] == [layer.get_config() for layer in built.layers]
 
 
+def test_a_model_of_any_dataset_loads_and_one_of_before_whose_input_keras_had_counted_through(tmp_path):
+    mine = {"native_size": 64, "input_size": 22, "labels": {"calm": 1, "cross": 1}}
+    values = params.load().model_dump(mode="json")
+    values |= {"dataset": "mine", "datasets": values["datasets"] | {"mine": mine}}
+    chosen = params.check(values, Path("params.yaml"))
+    saved.save(network.build(chosen), tmp_path / "model.h5", chosen)
+    for name in ("input_layer", "input_layer_7"):
+        edit(tmp_path / "model.h5", lambda config, name=name: config["layers"][0]["config"].update(name=name))
+        loaded, known = saved.load(tmp_path / "model.h5")
+        assert (known.dataset, known.labels, loaded.output_shape) == ("mine", ("calm", "cross"), (None, 2))
+
+
 def attribute_of(model: Path) -> str:
     with h5py.File(model) as file:
         return file.attrs[saved.ATTRIBUTE]
@@ -372,6 +384,7 @@ def test_gigabytes_in_a_small_file_are_refused_before_they_are_allocated(model):
         ('"input_size": 48', '"input_size": 64'),
         ('"angry", ', ""),
         ('"nearest"', '"best"'),
+        ('"dataset": "ai"', '"dataset": "../ai"'),
         ('"source"', '"origin"'),
         ('"angry", "disgust"', '"angry", "angry"'),
         ('"angry", "disgust"', '"angry", "Anger"'),
