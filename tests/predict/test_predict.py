@@ -319,7 +319,7 @@ def test_a_folder_with_links_in_circles_is_walked_once(tmp_path):
         (tmp_path / "photos" / name).write_bytes(b"")
     for name in ("again", "and again"):
         (tmp_path / "photos" / name).symlink_to("..")
-    code = "import sys; from src.faces.photos import named; print(named(sys.argv[1:], None))"
+    code = "import sys; from src.predict.photos import named; print(named(sys.argv[1:], None))"
     folder = f"{tmp_path}/photos"
     arguments = [folder, f"{folder}/**/*.[jJ]*", "photos/**/b*", f"{folder}/**", f"{folder}/*.jp?", f"{folder}/a**.jpg"]
     found = []
