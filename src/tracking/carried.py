@@ -36,6 +36,7 @@ def code(folder: Path) -> Path:
     modules: dict[str, Any] = finder.modules
     paths = sorted(Path(found.__file__) for found in modules.values() if found.__file__)
     texts = {path.relative_to(sources): path.read_text(encoding="utf-8") for path in paths}
+    texts[Path("__init__.py")] = ""  # src's own would pin settings before `_load_pyfunc` can note what they were
     content = "".join(f"{path.as_posix()}\n{text}" for path, text in texts.items())
     package = folder / f"face_emotions_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
     for path, text in texts.items():

@@ -59,7 +59,7 @@ class Log:
         values = _curves(table.drop(columns=["epoch", "source"]).to_dict("records"))
         if stage == "train":
             self._log(values, {})
-        else:
+        else:  # what is served says how sure it may be, which only evaluate knows
             scored = json.loads(Path("metrics/eval.json").read_text(encoding="utf-8"))
             self._log(values | _scores(scored), {TEST_SET: _test_set(scored)})
             log_model(self.run, MODEL)

@@ -1,7 +1,7 @@
 """What the experiment's page in `mlflow ui` shows first.
 
 Its table of runs begins without metrics and params. A saved view names columns: an experiment's tag, which the menu
-"Views" lists and an address can name: #/experiments/1?workflowType=machine_learning&viewStateShareKey=scores
+"Views" lists and an address can name: #/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=scores
 """
 
 import json
