@@ -32,6 +32,7 @@ def measure(folder: Path) -> pd.DataFrame:
     folder_for(folder, **ONE_CYCLE)
     for stage in ("train", "evaluate"):
         run_stage(folder, stage)
+    from src.predict import photos
     from src.predict.predictor import Predictor
 
     paths = sorted(map(str, (folder / "images/test").rglob("PrivateTest*")))
@@ -41,7 +42,9 @@ def measure(folder: Path) -> pd.DataFrame:
     peer = _peer(folder)
 
     sides: dict[str, Callable[[], Sequence[str | None]]] = {
-        "this repository, python -m src.predict --cropped": lambda: [row.label for _, row in ours.rows(paths, True)],
+        "this repository, python -m src.predict --cropped": lambda: [
+            row.label for _, row in ours.rows(map(photos.read, paths), True)
+        ],
         f"{PEER}, batches of 256": lambda: [label for batch in _answers(peer, paths) for label in batch],
     }
     rates: dict[str, list[float]] = {what: [] for what in sides}

@@ -90,7 +90,7 @@ def difference(clone: Clone, undisturbed: Clone, epochs: int) -> str:
         return f"dvc status -q gives {changed}"
     client = mlflow.MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("face-emotions").experiment_id])
-    steps = [[point.step for point in client.get_metric_history(run.info.run_id, "loss")] for run in runs]
+    steps = [[point.step for point in client.get_metric_history(run.info.run_id, "loss/train")] for run in runs]
     if steps != [list(range(1, epochs + 1))] or runs[0].info.status != "FINISHED":
         return f"MLflow has epochs {steps}, {[run.info.status for run in runs]}"
     return ""

@@ -65,7 +65,7 @@ def test_killed_at_random_and_while_writing_a_checkpoint_it_ends_with_the_bytes_
     assert checkpoints(clone) == []
     client = mlflow.MlflowClient(f"sqlite:///{clone.path / 'mlflow.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("face-emotions").experiment_id])
-    assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4, 5, 6]
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "loss/train")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_killed_after_its_last_checkpoint_it_finishes(reproduced, tmp_path):

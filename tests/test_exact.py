@@ -89,7 +89,7 @@ def test_sync_gives_an_empty_database_every_experiment_once_also_two_at_once(wit
             steps = [point.step for point in client.get_metric_history(run.info.run_id, name)]
             assert len(steps) == len(set(steps))
     evaluated = json.loads(clone.show("seed-two", "metrics/eval.json"))
-    assert second.data.metrics["eval/loss"] == evaluated["loss"]
+    assert second.data.metrics["scores/loss"] == evaluated["loss"]
     assert len(client.search_logged_models([second.info.experiment_id])) == 2
     assert clone.run("git", "status", "--porcelain").stdout == ""
 

@@ -119,5 +119,5 @@ def test_evaluating_once_more_stays_in_the_run_of_the_training(edited):
     experiment = client.get_experiment_by_name("face-emotions").experiment_id
     (run,) = client.search_runs([experiment])
     assert run.data.tags["evaluate.rotations"] == "[90]"
-    assert "eval/rotations/90" in run.data.metrics
+    assert "scores/rotations/90" in run.data.metrics
     assert "environment.json" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}

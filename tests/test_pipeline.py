@@ -12,6 +12,14 @@ import pytest
 from tests.conftest import Clone, clone_of, environment
 from tests.tracking.conftest import OPENING, Door, serving
 
+CURVES = {
+    "accuracy": "accuracy/train",
+    "loss": "loss/train",
+    "val_accuracy": "accuracy/validation",
+    "val_loss": "loss/validation",
+}
+SCORES = {f"scores/{name}" for name in ("accuracy", "macro_f1", "loss", "calibration_error", "temperature")}
+
 
 def metric(clone, name):
     return json.loads((clone.path / "metrics" / name).read_text())
@@ -27,9 +35,9 @@ def client(reproduced):
     return mlflow.MlflowClient(f"sqlite:///{reproduced.path / 'mlflow.db'}")
 
 
-def runs(client, **tags):
+def runs(client, **params):
     experiment = client.get_experiment_by_name("face-emotions")
-    where = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
+    where = " and ".join(f"params.{name} = '{value}'" for name, value in params.items())
     return client.search_runs([experiment.experiment_id], where)
 
 
@@ -57,15 +65,40 @@ def test_nothing_is_run_again_and_no_tracked_file_touched(reproduced):
 def test_the_run_in_mlflow_holds_curves_scores_figures_and_model(reproduced, client):
     (run,) = runs(client, dataset="ai")
     rows = history(reproduced)
-    for name in ("accuracy", "loss", "val_accuracy", "val_loss"):
+    for column, name in CURVES.items():
         logged = client.get_metric_history(run.info.run_id, name)
-        assert [(p.step, p.value) for p in logged] == [(int(row["epoch"]), float(row[name])) for row in rows]
-    assert run.data.metrics["eval/macro_f1"] == metric(reproduced, "eval.json")["macro_f1"]
+        assert [(p.step, p.value) for p in logged] == [(int(row["epoch"]), float(row[column])) for row in rows]
+    scored = metric(reproduced, "eval.json")
+    assert run.data.metrics["scores/accuracy"] == scored["accuracy"]
+    assert run.data.metrics["scores/macro_f1"] == scored["macro_f1"]
+    assert run.data.metrics["scores/temperature"] == scored["calibration"]["temperature"]
+    assert set(run.data.metrics) == {*CURVES.values(), *SCORES}  # each of them is a chart
+    (point,) = client.get_metric_history(run.info.run_id, "scores/accuracy")
+    assert point.step == 0  # of which `mlflow ui` draws a bar, not a curve of one point
     assert run.data.tags["mlflow.source.git.commit"] in reproduced.run("git", "log", "--format=%H").stdout
     figures = {artifact.path for artifact in client.list_artifacts(run.info.run_id, "figures")}
     assert "figures/curves.png" in figures
+    tables = {artifact.path for artifact in client.list_artifacts(run.info.run_id, "metrics")}
+    assert tables == {"metrics/confusion.csv", "metrics/eval.json", "metrics/train.json"}
     (model,) = client.search_logged_models([run.info.experiment_id])
-    assert model.source_run_id == run.info.run_id
+    assert (model.source_run_id, model.status) == (run.info.run_id, "READY")
+    assert {one.key: one.value for one in model.metrics} == {name: run.data.metrics[name] for name in SCORES}
+
+
+def test_the_run_says_what_it_is_and_nothing_twice(reproduced, client):
+    (run,) = runs(client, dataset="ai")
+    scored = metric(reproduced, "eval.json")
+    assert run.info.run_name == "ai conv3 seed1"
+    assert run.data.tags["mlflow.source.name"] == "dvc repro"
+    trained, evaluated = run.data.tags["mlflow.note.content"].split("\n\n")
+    assert trained == "3 convolutional layers on ai (rendered), 2 epochs, seed 1."
+    assert evaluated.startswith(f"{scored['accuracy']:.1%} of the {scored['images']} validation images are right")
+    ours = {name for name in run.data.tags if not name.startswith("mlflow.")}
+    assert ours == {"identity", "data_sha256", "test_set", "model_md5", "evaluate.rotations"}
+    (used,) = run.inputs.dataset_inputs
+    data = metric(reproduced, "preprocess.json")
+    assert (used.dataset.name, used.dataset.digest) == ("ai rendered", data["data_sha256"][:8])
+    assert json.loads(used.dataset.profile)["num_rows"] == data["images"]
 
 
 def test_an_invalid_param_stops_the_experiment_with_its_name(reproduced):
@@ -118,7 +151,7 @@ def test_a_server_that_goes_away_in_a_training_costs_neither_it_nor_a_byte(repro
     clone.run("dvc", "checkout")
     with serving(tmp_path) as server, Door.before(server) as door:
         client = mlflow.MlflowClient(server)
-        client.create_experiment("face-emotions")
+        clone.run("python", "-c", "from src import tracking; tracking.prepare()", MLFLOW_TRACKING_URI=server)
         door.answer, door.after = (500, b"oops"), OPENING + 2  # and the first epoch
         done = clone.run("python", "-m", "src.train", MLFLOW_TRACKING_URI=door.uri)
         away, left = (line for line in done.stderr.splitlines() if line.startswith("warning"))
@@ -128,7 +161,7 @@ def test_a_server_that_goes_away_in_a_training_costs_neither_it_nor_a_byte(repro
         door.answer = None
         clone.run("python", "-m", "src.plot", MLFLOW_TRACKING_URI=door.uri)
         (run,) = runs(client)
-        assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2]
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "loss/train")] == [1, 2]
         assert "environment.json" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
 
 
@@ -150,7 +183,7 @@ def test_a_project_that_was_moved_predicts_with_the_models_of_its_old_runs(repro
     assert "faces_416.png" in moved.run(*predict).stdout
     assert not copy.path.exists()
     load = "import mlflow; model = mlflow.search_logged_models(output_format='list')[0]; "
-    load += "mlflow.tensorflow.load_model(f'models:/{model.model_id}')"
+    load += "mlflow.pyfunc.load_model(f'models:/{model.model_id}')"
     moved.run("python", "-c", load, MLFLOW_EXPERIMENT_NAME="face-emotions")
 
 
@@ -159,7 +192,8 @@ def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_re
     local = ["-S", "source=local", "-S", "local_path=../faces.zip"]
     reproduced.run("dvc", "exp", "run", "--temp", "-n", "two-layers", "-S", "conv_layers=2", *local)
     (run,) = runs(client, conv_layers=2)
-    assert run.data.tags["source"] == "local"
+    assert run.data.params["source"] == "local"
+    assert run.data.tags["mlflow.source.name"] == "dvc exp run"
     assert run.data.tags["dvc_experiment"] == run.info.run_name == "two-layers"
     assert {a.path for a in client.list_artifacts(run.info.run_id, "figures")} >= {"figures/curves.png"}
     compared = json.loads(reproduced.run("dvc", "metrics", "diff", "HEAD", "two-layers", "--json").stdout)
@@ -181,9 +215,9 @@ def test_three_datasets_queued_on_two_workers_all_land_and_side_by_side_give_the
         reproduced.run("dvc", "queue", "stop", "--kill", ok=False)
     assert listed.count("Success") == 3, listed
     assert reproduced.show("queued", "dvc.lock") == reproduced.show("HEAD", "dvc.lock")
-    found = {run.data.tags["dataset"]: run for run in runs(client) if run.data.params["epochs"] == "1"}
+    found = {run.data.params["dataset"]: run for run in runs(client) if run.data.params["epochs"] == "1"}
     assert set(found) == {"ai_half", "ai2"}
-    assert all(run.info.status == "FINISHED" and "eval/accuracy" in run.data.metrics for run in found.values())
+    assert all(run.info.status == "FINISHED" and "scores/accuracy" in run.data.metrics for run in found.values())
     assert reproduced.run("git", "status", "--porcelain").stdout == ""
 
 

@@ -18,7 +18,7 @@ from typing import TextIO
 
 import numpy as np
 
-from src import command, revisions
+from src import command, progress, revisions
 from src.core.files import MODEL, check_writable, replacing, root
 from src.errors import UserError, printable
 from src.evaluate import calibration
@@ -50,11 +50,13 @@ def _predict(predictor: Predictor, paths: list[str], options: argparse.Namespace
 
     def rows() -> Iterator[Row]:
         nonlocal unreadable
-        for found, row in predictor.rows(paths, options.cropped):
-            unreadable += not found.readable
-            if found.pixels is not None and len(drawn) < DRAWN:
-                drawn.append((row, found.pixels))
-            yield row
+        with progress.bar(unit="photo", total=len(paths), disable=None) as bar:
+            for found, row in predictor.rows(map(photos.read, paths), options.cropped):
+                bar.update(found.number in (None, 1))  # a photo's first face, or none
+                unreadable += not found.readable
+                if found.pixels is not None and len(drawn) < DRAWN:
+                    drawn.append((row, found.pixels))
+                yield row
 
     answers = rows()
     first = list(islice(answers, 1))  # what is wrong with the model shall stand alone, not below a header

@@ -32,7 +32,7 @@ KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a dev
 class Photo(NamedTuple):
     """A photo that could be read."""
 
-    path: str
+    name: str  # its path, mostly
     pixels: np.ndarray  # (height, width) uint8 grey, or (height, width, 3) in colour
     divisor: int  # as many of the photo's pixels a side are one of these
 
@@ -122,12 +122,18 @@ def read(path: str, mode: str = "L", most: int = images.SHRUNK) -> Photo | Found
     if why := problem(path):
         return Found(path, error=why, readable=False)
     try:
-        return Photo(path, *images.photo(_bytes(path), mode, most))
+        data = _bytes(path)
     except OSError as error:
-        why = error.strerror or str(error)
+        return Found(path, error=error.strerror or str(error), readable=False)
+    return decoded(path, data, mode, most)
+
+
+def decoded(name: str, data: bytes, mode: str = "L", most: int = images.SHRUNK) -> Photo | Found:
+    """As `read`, of a file's bytes."""
+    try:
+        return Photo(name, *images.photo(data, mode, most))
     except ValueError as error:
-        why = f"cannot be decoded: {error}"
-    return Found(path, error=why, readable=False)
+        return Found(name, error=f"cannot be decoded: {error}", readable=False)
 
 
 def _bytes(path: str) -> bytes:
@@ -142,12 +148,11 @@ def _bytes(path: str) -> bytes:
         return file.read(status.st_size) or b""
 
 
-def batches(paths: Iterable[str]) -> Iterator[list[Photo | Found]]:
-    """The photos, read, as many as shall be in memory at a time."""
+def batches(photos: Iterable[Photo | Found]) -> Iterator[list[Photo | Found]]:
+    """As many of the photos as shall be in memory at a time; each is read when its turn comes."""
     batch: list[Photo | Found] = []
     pixels = 0
-    for path in paths:
-        photo = read(path)
+    for photo in photos:
         size = photo.pixels.size if isinstance(photo, Photo) else 0
         if batch and (len(batch) == HELD or pixels + size > PIXELS):
             yield batch
@@ -163,7 +168,7 @@ def cropped(batch: list[Photo | Found], metadata: "Metadata", straightener: "Str
     faces = [photo.pixels for photo in batch if isinstance(photo, Photo)]
     faces = iter(straightener(faces) if straightener else faces)
     return [
-        Found(photo.path, 1, pixels=images.resize(next(faces), metadata.input_size, metadata.interpolation))
+        Found(photo.name, 1, pixels=images.resize(next(faces), metadata.input_size, metadata.interpolation))
         if isinstance(photo, Photo)
         else photo
         for photo in batch
@@ -182,11 +187,11 @@ def detected(batch: list[Photo | Found], metadata: "Metadata", detector: "Detect
             continue
         faces = next(found)
         if not faces:
-            answer.append(Found(photo.path, error="no face found"))
+            answer.append(Found(photo.name, error="no face found"))
         for number, face in enumerate(faces, 1):
             pixels = crop(photo.pixels, face, metadata.input_size, level=metadata.align == "eyes")
             pixels = images.resize(pixels, metadata.input_size, metadata.interpolation)
-            answer.append(Found(photo.path, number, _scaled(face.box, photo.divisor), face.roll, pixels))
+            answer.append(Found(photo.name, number, _scaled(face.box, photo.divisor), face.roll, pixels))
     return answer
 
 

@@ -1,5 +1,6 @@
 """A trained model and photos -> what the network says to each face in them."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -8,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from src import progress
 from src.evaluate import calibration
 from src.model import saved
 from src.predict import photos
@@ -62,7 +62,12 @@ class Predictor:
         if self._model is None:
             from src.core import runtime
 
-            runtime.configure(portable=True)
+            try:
+                runtime.configure(portable=True)
+            except RuntimeError as error:  # somebody's notebook, say, has computed with it already
+                logging.getLogger(__name__).warning(
+                    "probabilities may differ in their last digits, as TensorFlow was in use before: %s", error
+                )
             self._model, _ = saved.load(self._path)
         return self._model
 
@@ -83,16 +88,13 @@ class Predictor:
         """How many numbers the model holds."""
         return self._network().count_params()
 
-    def rows(self, paths: list[str], cropped: bool) -> Iterator[tuple[photos.Found, Row]]:
+    def rows(self, listed: Iterable[photos.Photo | photos.Found], cropped: bool) -> Iterator[tuple[photos.Found, Row]]:
         """What is found in the photos, in their order, and what the network says to it."""
-        batches = (self._faces(batch, cropped) for batch in photos.batches(paths))
-        with progress.bar(unit="photo", total=len(paths), disable=None) as bar:
-            for batch in ahead(batches):
-                faces = [found.pixels for found in batch if found.pixels is not None]
-                answers = iter(self._probabilities(np.stack(faces)) if faces else ())
-                for found in batch:
-                    yield found, _row(found, self.labels, None if found.pixels is None else next(answers))
-                bar.update(len({found.photo for found in batch}))
+        for batch in ahead(self._faces(batch, cropped) for batch in photos.batches(listed)):
+            faces = [found.pixels for found in batch if found.pixels is not None]
+            answers = iter(self._probabilities(np.stack(faces)) if faces else ())
+            for found in batch:
+                yield found, _row(found, self.labels, None if found.pixels is None else next(answers))
 
     def _faces(self, batch: list[photos.Photo | photos.Found], cropped: bool) -> list[photos.Found]:
         unreadable = [photo for photo in batch if isinstance(photo, photos.Found)]

@@ -19,11 +19,12 @@ from sqlalchemy.engine import make_url
 
 from src.core.files import root
 from src.errors import UserError
-from src.tracking import database
+from src.tracking import database, pages
 from src.tracking.database import EXPERIMENT
 
 for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):  # they print what is also raised, with tracebacks
     logging.getLogger(name).setLevel(logging.CRITICAL)
+logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # it prints what goes well
 
 REASON = 600  # characters of what MLflow says; a server that is none of MLflow's may answer with a page
 
@@ -116,7 +117,7 @@ def client(store: Store, limits: Limits = QUICK) -> MlflowClient:
 
 
 def experiment(store: Store, client: MlflowClient) -> str:
-    """The id of the experiment, which is made when there is none.
+    """The id of the experiment, which is made when there is none, with what its page shows first.
 
     Raises:
         StoreError: it was deleted.
@@ -124,7 +125,7 @@ def experiment(store: Store, client: MlflowClient) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
         try:
-            return client.create_experiment(EXPERIMENT, store.artifacts)
+            return client.create_experiment(EXPERIMENT, store.artifacts, pages.TAGS)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was sooner
                 raise
@@ -135,6 +136,8 @@ def experiment(store: Store, client: MlflowClient) -> str:
             f"MLflow's experiment {EXPERIMENT!r} is deleted; bring it back: "
             f"mlflow experiments restore -x {found.experiment_id}"
         )
+    for name in pages.TAGS.keys() - found.tags.keys():  # made by an earlier version
+        client.set_experiment_tag(found.experiment_id, name, pages.TAGS[name])
     return found.experiment_id
 
 

@@ -1,5 +1,6 @@
 """What the stages have written -> metrics, tags and files of a run, as far as the run lacks it."""
 
+import hashlib
 import json
 import sys
 import time
@@ -13,13 +14,22 @@ from mlflow.entities import Metric
 from mlflow.entities import Run as Entity
 
 from src import environment
-from src.core.files import MODEL
+from src.core.files import MODEL, PREDICTIONS
 from src.params import Params
 from src.tracking.connection import UPLOAD, StoreError
 from src.tracking.model import PREDICTOR, log_model
 from src.tracking.run import Run, flat
 
 ENVIRONMENT = "environment.json"
+# Of metrics/eval.json. What it has for each label is an artifact: `mlflow ui` would draw a chart of each number.
+SCORES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro_f1",
+    "loss": "loss",
+    "calibration_error": "calibration/error_after",
+    "temperature": "calibration/temperature",
+}
+TEST_SET = "test_set"  # a tag: which images were scored; equal for runs that can be compared
 
 Values = dict[tuple[str, int], float]  # (metric, step) -> value
 
@@ -47,22 +57,24 @@ class Log:
         """Logs what the stages up to `stage` (train, evaluate or plot) have written."""
         table = pd.read_csv("metrics/history.csv", float_precision="round_trip")
         values = _curves(table.drop(columns=["epoch", "source"]).to_dict("records"))
-        words: dict[str, str] = {}
-        for name in ("train",) if stage == "train" else ("train", "eval"):
-            # With slashes, because `mlflow ui` makes a section of charts of what stands before one.
-            results = flat(json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8")), "/")
-            words |= {f"{name}/{key}": value for key, value in results.items() if isinstance(value, str)}
-            numbers = {key: float(value) for key, value in results.items() if not isinstance(value, str)}
-            values |= {(f"{name}/{key}", self.run.params.epochs): value for key, value in numbers.items()}
-        self._log(values, words)
-        log_model(self.run, MODEL)
+        if stage == "train":
+            self._log(values, {})
+        else:  # what is served says how sure it may be, which only evaluate knows
+            scored = json.loads(Path("metrics/eval.json").read_text(encoding="utf-8"))
+            self._log(values | _scores(scored), {TEST_SET: _test_set(scored)})
+            log_model(self.run, MODEL)
+            self.run.describe(scored)
         self.log_environment(environment.of_training(self.run.key))
-        files = {MODEL: PREDICTOR, Path("models/calibration.json"): PREDICTOR} if stage != "train" else {}
+        self._log_files(stage)
+
+    def _log_files(self, stage: str) -> None:
+        files = {Path("metrics/train.json"): "metrics"}
+        if stage != "train":
+            files |= {MODEL: PREDICTOR, MODEL.with_name("calibration.json"): PREDICTOR}
+            files |= {Path("metrics/eval.json"): "metrics", Path("metrics/confusion.csv"): "metrics"}
         if stage == "plot":
             files |= dict.fromkeys(sorted(Path("plots").glob("*.png")), "figures")
-        with self.run.alone(UPLOAD) as entity:
-            if stage != "train":
-                self.run.tag_evaluated(entity)
+        with self.run.alone(UPLOAD):
             for path, folder in files.items():
                 self.run.client.log_artifact(self.run.id, str(path), folder)
 
@@ -142,7 +154,29 @@ def open_run(params: Params, key: str) -> Iterator[Log]:
 
 
 def _curves(history: Sequence[Mapping[Any, float]]) -> Values:
-    return {(name, step): row[name] for step, row in enumerate(history, 1) for name in row}
+    return {(_curve(name), step): row[name] for step, row in enumerate(history, 1) for name in row}
+
+
+def _curve(name: str) -> str:
+    """`accuracy` -> `accuracy/train`, `val_accuracy` -> `accuracy/validation`.
+
+    `mlflow ui` makes a section of charts of what stands before a slash, with the charts side by side.
+    """
+    return f"{name.removeprefix('val_')}/{'validation' if name.startswith('val_') else 'train'}"
+
+
+def _scores(scored: dict[str, Any]) -> Values:
+    """At step 0, as `mlflow ui` draws a bar of what has no later one; its section comes after those of the curves."""
+    numbers = flat(scored, "/")
+    names = SCORES | {name: name for name in numbers if name.startswith("rotations/")}
+    return {(f"scores/{name}", 0): float(numbers[place]) for name, place in names.items()}
+
+
+def _test_set(scored: dict[str, Any]) -> str:
+    """The split that was scored, how many images, and a hash of which, with their labels."""
+    columns = pd.read_csv(PREDICTIONS, usecols=["member", "actual"], dtype=str, keep_default_na=False)
+    known = hashlib.sha256(columns.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+    return f"{scored['split']}, {scored['images']} images, {known[:12]}"
 
 
 def _step(item: tuple[tuple[str, int], float]) -> int:

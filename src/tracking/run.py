@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 from mlflow.entities import Run as Entity
 
 from src import identity
+from src.core.files import RAW
 from src.params import Params
 from src.tracking import connection
 from src.tracking.connection import QUICK, Limits, StoreError
 
 KEY = "identity"  # a tag: the key of the train stage's
+NOTE = "mlflow.note.content"  # a tag: the description
 TRAINED = ("download", "split", "preprocess", "train")  # stages whose params a model comes from
 
 
@@ -49,6 +51,8 @@ class Run:
                 if entity.info.status != "RUNNING":
                     self.client.update_run(self.id, status="RUNNING")
                 self.tag(entity, _provenance())
+                if not (entity.inputs and entity.inputs.dataset_inputs):
+                    self.client.log_inputs(self.id, [_dataset(self.params)])
         except StoreError:
             with suppress(StoreError):
                 self.finish("FAILED")
@@ -78,9 +82,13 @@ class Run:
         lacking = [RunTag(name, value) for name, value in tags.items() if entity.data.tags.get(name) != value]
         self.client.log_batch(self.id, tags=lacking)
 
-    def tag_evaluated(self, entity: Entity) -> None:
-        """Says with which params that only evaluate reads it was evaluated last."""
-        self.tag(entity, self._evaluated)
+    def describe(self, scored: dict[str, Any]) -> None:
+        """Says with which params that only evaluate reads it was evaluated last, and how it did: metrics/eval.json."""
+        tags = dict(self._evaluated)
+        with self.alone() as entity:
+            if entity.data.tags.get(NOTE, "") in ("", self._description()):  # not what somebody has written
+                tags[NOTE] = self._description(scored)
+            self.tag(entity, tags)
 
     def replace(self) -> Entity:
         """Another run in its place; a metric that MLflow has cannot be taken back. Call it `alone`."""
@@ -102,10 +110,18 @@ class Run:
 
     def _created(self) -> Entity:
         p = self.params
-        name = f"{p.source}-{p.dataset}-conv{p.conv_layers}-{p.epochs}-seed{p.seed}"
-        tags = {KEY: self.key, "dataset": p.dataset, "source": p.source, "conv_layers": str(p.conv_layers)}
-        return self.client.create_run(
-            self.experiment, run_name=os.environ.get("DVC_EXP_NAME", name), tags=tags | _provenance()
+        name = os.environ.get("DVC_EXP_NAME", f"{p.dataset} conv{p.conv_layers} seed{p.seed}")
+        tags = {KEY: self.key, NOTE: self._description()} | _source() | _provenance()
+        return self.client.create_run(self.experiment, run_name=name, tags=tags)
+
+    def _description(self, scored: dict[str, Any] | None = None) -> str:
+        p = self.params
+        trained = f"{p.conv_layers} convolutional layers on {p.dataset} ({p.source}), {p.epochs} epochs, seed {p.seed}."
+        if scored is None:
+            return f"{trained}\n\nNot evaluated yet."
+        return (
+            f"{trained}\n\n{scored['accuracy']:.1%} of the {scored['images']} {scored['split']} images are right; "
+            f"always the commonest label would be {scored['majority_baseline']:.1%}."
         )
 
 
@@ -119,9 +135,34 @@ def _text(values: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in flat(values, ".").items()}
 
 
+def _source() -> dict[str, str]:
+    """What began the training: DVC names its root to every stage that it runs."""
+    command = "python -m src.train"
+    if "DVC_ROOT" in os.environ:
+        command = "dvc exp run" if "DVC_EXP_NAME" in os.environ else "dvc repro"
+    return {"mlflow.source.name": command, "mlflow.source.type": "LOCAL"}
+
+
+def _preprocessed() -> dict[str, Any]:
+    return json.loads(Path("metrics/preprocess.json").read_text(encoding="utf-8"))
+
+
+def _dataset(params: Params) -> DatasetInput:
+    """Names the data, by the hash of raw.zip, which is elsewhere; MLflow gets none of it."""
+    found = _preprocessed()
+    dataset = Dataset(
+        name=f"{params.dataset} {params.source}",
+        digest=found["data_sha256"][:8],
+        source_type="local",
+        source=json.dumps({"uri": RAW.as_posix(), "sha256": found["data_sha256"]}),
+        profile=json.dumps({"num_rows": found["images"], "labels": params.data.labels}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
 def _provenance() -> dict[str, str]:
     """Which commit, which DVC experiment, which data."""
-    tags = {"data_sha256": json.loads(Path("metrics/preprocess.json").read_text(encoding="utf-8"))["data_sha256"]}
+    tags = {"data_sha256": _preprocessed()["data_sha256"]}
     commit = os.environ.get("DVC_EXP_BASELINE_REV") or _head()
     if commit:
         tags["mlflow.source.git.commit"] = commit

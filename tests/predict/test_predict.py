@@ -154,7 +154,7 @@ def test_any_earlier_model_can_be_used_and_one_of_straightened_faces_straightens
     def predicted(*options: str) -> str:
         return clone.run(*PREDICT, "--cropped", "--csv", *options, str(tmp_path / "faces" / "*.*")).stdout
 
-    assert predicted("--run", "HEAD") == predicted("--run", "rendered-ai-conv3-2-seed1")
+    assert predicted("--run", "HEAD") == predicted("--run", "ai conv3 seed1")
     table = pd.read_csv(io.StringIO(predicted("--run", "straight")))
     stored = tmp_path / "predictions.csv"
     commit = resolve(clone.path, "straight")

@@ -40,7 +40,7 @@ def repository(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "repository"
     (folder / "metrics").mkdir(parents=True)
     shutil.copy(HERE / "dvc.yaml", folder)
-    (folder / "metrics" / "preprocess.json").write_text('{"data_sha256": "abc"}')
+    (folder / "metrics" / "preprocess.json").write_text('{"data_sha256": "abc", "images": 3}')
     for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DVC_ROOT", str(folder))
@@ -81,7 +81,7 @@ def python(code: str, cwd: Path, *arguments: str, **options) -> subprocess.Popen
     )  # fmt: skip
 
 
-OPENING = 7  # requests until a training may begin, in an experiment that is there
+OPENING = 8  # requests until a training may begin, in an experiment that is there
 
 
 @contextmanager

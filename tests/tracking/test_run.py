@@ -1,5 +1,6 @@
 """The runs that the real MLflow holds afterwards, in a database of its own."""
 
+import json
 import math
 import subprocess
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from src import tracking
 from src.errors import UserError
+from src.tracking.run import NOTE
 from tests.tracking.conftest import HISTORY, LOAD, client, points, python, runs
 
 
@@ -20,9 +22,73 @@ def test_a_run_holds_every_param_and_the_very_floats(store, settings):
     assert found.info.status == "FINISHED"
     assert found.data.params["augmentation.zoom"] == "0.2"
     assert found.data.params["datasets.ai.labels.fear"] == "5121"
-    assert found.data.tags["source"] == "rendered"
+    assert found.data.params["source"] == "rendered"
     assert found.data.tags["data_sha256"] == "abc"
-    assert points(mlflow_client, found.info.run_id, "accuracy") == [(1, 0.1), (2, 1 / 3)]
+    assert points(mlflow_client, found.info.run_id, "accuracy/train") == [(1, 0.1), (2, 1 / 3)]
+
+
+def test_curves_that_belong_together_are_side_by_side(store, settings):
+    """`mlflow ui` makes a section of what stands before the slash, and sorts the sections."""
+    history = [{"accuracy": 0.1, "loss": 2.0, "val_accuracy": 0.2, "val_loss": 3.0}]
+    with tracking.open_run(settings, "k") as run:
+        run.log_history(history)
+    (found,) = runs(client(store / "mlflow.db"))
+    assert found.data.metrics == {
+        **{"accuracy/train": 0.1, "accuracy/validation": 0.2},
+        **{"loss/train": 2.0, "loss/validation": 3.0},
+    }
+
+
+def test_a_run_names_its_data_once_and_says_where_it_comes_from(store, settings, monkeypatch):
+    for _ in range(2):
+        with tracking.open_run(settings, "k"):
+            pass
+    (found,) = runs(client(store / "mlflow.db"))
+    (used,) = found.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("ai rendered", "abc")
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
+    assert json.loads(used.dataset.source) == {"uri": "data/raw.zip", "sha256": "abc"}
+    assert found.data.tags["mlflow.source.name"] == "dvc repro"
+    assert found.info.run_name == "ai conv3 seed1"
+    assert not found.data.tags.keys() & found.data.params.keys()
+    monkeypatch.setenv("DVC_EXP_NAME", "wider")
+    assert tracking.run.Run(settings, "other").entity().info.run_name == "wider"
+    monkeypatch.delenv("DVC_EXP_NAME")
+    monkeypatch.delenv("DVC_ROOT")
+    assert tracking.run.Run(settings, "third").entity().data.tags["mlflow.source.name"] == "python -m src.train"
+
+
+SCORED = {"accuracy": 0.5, "images": 8, "split": "test", "majority_baseline": 0.25}
+
+
+def test_the_description_says_how_it_did_unless_somebody_wrote_another(store, settings):
+    mlflow_client = client(store / "mlflow.db")
+    trained = "3 convolutional layers on ai (rendered), 50 epochs, seed 1.\n\n"
+    run = tracking.run.Run(settings, "k")
+    assert run.entity().data.tags[NOTE] == f"{trained}Not evaluated yet."
+    for _ in range(2):
+        run.describe(SCORED)
+        says = "50.0% of the 8 test images are right; always the commonest label would be 25.0%."
+        assert run.entity().data.tags[NOTE] == trained + says
+    mlflow_client.set_tag(run.id, NOTE, "my favourite")
+    run.describe(SCORED)
+    assert run.entity().data.tags[NOTE] == "my favourite"
+
+
+def test_an_experiment_of_an_earlier_version_gets_the_view_of_scores_and_keeps_its_description(store, settings):
+    mlflow_client = client(store / "mlflow.db")
+    mlflow_client.create_experiment(tracking.EXPERIMENT, tags={NOTE: "ours"})
+    for _ in range(2):
+        with tracking.open_run(settings, "k"):
+            pass
+    tags = mlflow_client.get_experiment_by_name(tracking.EXPERIMENT).tags
+    assert tags[NOTE] == "ours"
+    view = json.loads(tags["mlflow.sharedViewState.scores"])
+    columns = json.loads(view["state"])["selectedColumns"]
+    assert "metrics.`scores/accuracy`" in columns
+    (found,) = runs(mlflow_client)
+    params = {name.removeprefix("params.`").rstrip("`") for name in columns if name.startswith("params.")}
+    assert params <= found.data.params.keys()
 
 
 def test_going_on_or_running_again_logs_no_step_twice(store, settings):
@@ -30,7 +96,7 @@ def test_going_on_or_running_again_logs_no_step_twice(store, settings):
         with tracking.open_run(settings, "k") as run:
             run.log_history(HISTORY[:length])
     (found,) = runs(client(store / "mlflow.db"))
-    assert points(client(store / "mlflow.db"), found.info.run_id, "loss") == [(1, 2.0), (2, 1.5)]
+    assert points(client(store / "mlflow.db"), found.info.run_id, "loss/train") == [(1, 2.0), (2, 1.5)]
 
 
 def test_other_numbers_for_the_same_experiment_replace_its_run(store, settings):
@@ -40,7 +106,7 @@ def test_other_numbers_for_the_same_experiment_replace_its_run(store, settings):
     with tracking.open_run(settings, "k") as run:
         run.log_history(changed)
     (found,) = runs(client(store / "mlflow.db"))
-    assert points(client(store / "mlflow.db"), found.info.run_id, "accuracy") == [(1, 0.1), (2, 0.5)]
+    assert points(client(store / "mlflow.db"), found.info.run_id, "accuracy/train") == [(1, 0.1), (2, 0.5)]
 
 
 def test_a_loss_that_the_database_cannot_hold_is_the_same_number_when_it_is_logged_again(store, settings):
@@ -93,7 +159,7 @@ def test_a_run_that_somebody_deletes_meanwhile_comes_back_with_every_epoch(store
         mlflow_client.delete_run(run.id)
         run.log_history(HISTORY)
     (found,) = runs(mlflow_client)
-    assert points(mlflow_client, found.info.run_id, "loss") == [(1, 2.0), (2, 1.5)]
+    assert points(mlflow_client, found.info.run_id, "loss/train") == [(1, 2.0), (2, 1.5)]
 
 
 def test_a_database_that_somebody_deletes_meanwhile_comes_back_with_every_epoch(store, settings):
@@ -102,7 +168,7 @@ def test_a_database_that_somebody_deletes_meanwhile_comes_back_with_every_epoch(
         (store / "mlflow.db").unlink()
         run.log_history(HISTORY)
     (found,) = runs(client(store / "mlflow.db"))
-    assert points(client(store / "mlflow.db"), found.info.run_id, "loss") == [(1, 2.0), (2, 1.5)]
+    assert points(client(store / "mlflow.db"), found.info.run_id, "loss/train") == [(1, 2.0), (2, 1.5)]
     assert found.info.status == "FINISHED"
 
 
@@ -126,7 +192,7 @@ def test_a_disk_that_is_full_meanwhile_is_said_and_every_epoch_is_logged_when_th
     assert "MLflow takes runs again" in back
     mlflow_client = client(store / "mlflow.db")
     (found,) = runs(mlflow_client)
-    assert [step for step, _ in points(mlflow_client, found.info.run_id, "m299")] == [1, 2, 3]
+    assert [step for step, _ in points(mlflow_client, found.info.run_id, "m299/train")] == [1, 2, 3]
 
 
 def test_a_deleted_experiment_is_brought_back_by_the_command_that_the_error_names(store, settings):
@@ -149,7 +215,7 @@ def test_what_the_environment_says_of_other_experiments_and_runs_changes_nothing
     with tracking.open_run(settings, "k") as run:
         run.log_history(HISTORY)
     (found,) = runs(client(store / "mlflow.db"))
-    assert found.data.metrics["loss"] == 1.5
+    assert found.data.metrics["loss/train"] == 1.5
 
 
 def test_processes_that_start_together_make_one_database_one_experiment_and_a_run_each(repository):
@@ -181,4 +247,4 @@ def test_two_processes_that_log_the_same_at_once_log_it_once(store):
     mlflow_client = client(store / "mlflow.db")
     (found,) = runs(mlflow_client)
     for n in range(60):
-        assert [step for step, _ in points(mlflow_client, found.info.run_id, f"m{n}")] == list(range(1, 21))
+        assert [step for step, _ in points(mlflow_client, found.info.run_id, f"m{n}/train")] == list(range(1, 21))

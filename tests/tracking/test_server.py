@@ -31,7 +31,7 @@ def door(server, repository, monkeypatch) -> Iterator[Door]:
         yield door
 
 
-def held(door: Door, key: str, metric: str = "loss") -> list:
+def held(door: Door, key: str, metric: str = "loss/train") -> list:
     client = mlflow.MlflowClient(door.behind)
     (run,) = (run for run in runs(client) if run.data.tags[tracking.KEY] == key)
     return [run.info.status, points(client, run.info.run_id, metric)]

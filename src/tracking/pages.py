@@ -1,0 +1,21 @@
+"""What the experiment's page in `mlflow ui` shows first.
+
+Its table of runs begins without metrics and params. A saved view names columns: an experiment's tag, which the menu
+"Views" lists and an address can name: #/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=scores
+"""
+
+import json
+
+VIEW = "scores"
+COLUMNS = (
+    "metrics.`scores/accuracy`",
+    "metrics.`scores/macro_f1`",
+    *(f"params.`{name}`" for name in ("dataset", "source", "conv_layers", "epochs", "seed", "split.policy")),
+)
+TAGS = {
+    "mlflow.note.content": "Facial emotions, a run for each training. *Scores and params* in the menu Views shows what "
+    "sets them apart and how well they do.",
+    f"mlflow.sharedViewState.{VIEW}": json.dumps(
+        {"name": "Scores and params", "createdAt": 0, "state": json.dumps({"selectedColumns": COLUMNS})}
+    ),
+}
