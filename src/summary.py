@@ -5,11 +5,12 @@ from pathlib import Path
 
 from src import command, params
 from src.errors import UserError
+from src.tracking import pages
 
-NEXT = """\
-  dvc exp run -S conv_layers=2                             the same with two layers; dvc exp show lists both
-  mlflow ui                                                every run, at http://127.0.0.1:5000/?workflowType=machine_learning
-  python -m src.predict --figure faces.png PHOTO           the faces in a photo and what the network says to them"""
+NEXT = f"""\
+  dvc exp run -S conv_layers=2                     the same with two layers; dvc exp show lists both
+  python -m src.predict --figure faces.png PHOTO   the faces in a photo, and what the network says to them
+  mlflow ui                                        every run, at {pages.ADDRESS}"""
 
 
 def main() -> None:

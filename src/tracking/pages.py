@@ -1,12 +1,15 @@
 """What the experiment's page in `mlflow ui` shows first.
 
 Its table of runs begins without metrics and params. A saved view names columns: an experiment's tag, which the menu
-"Views" lists and an address can name: #/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=scores
+"Views" lists and an address can name.
 """
 
 import json
 
 VIEW = "scores"
+# As `mlflow ui` runs by default, and with the first experiment of its store. Without the type, MLflow 3.17 opens on
+# its pages for generative AI.
+ADDRESS = f"http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 COLUMNS = (
     "metrics.`scores/accuracy`",
     "metrics.`scores/macro_f1`",
