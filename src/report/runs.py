@@ -148,6 +148,10 @@ def _check(repository: Path, program: str, missing: list[Cell], workers: int, be
     done = [cell for cell in missing if states.get(cell.name) == "Success" and cell.name in commits]
     stranded += [cell for cell in done if _row(repository, program, cell, commits[cell.name]) is None]
     if stranded:
+        if identity.of("train").program != program:  # they would run with other code than the cells before them
+            raise UserError(
+                f"{stranded[0].name} must run again, and code or libraries have changed; run the command again"
+            )
         _enqueue(repository, stranded)
     # A worker ends when it reads a message that another process is just writing (kombu's file system transport).
     if alive < workers and (stranded or "Queued" in states.values()):
