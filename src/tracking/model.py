@@ -45,10 +45,10 @@ def _log_model(run: Run, entity: Entity, path: Path, folder: Path) -> None:
     from src.evaluate import calibration
     from src.tracking import carried
 
-    data = folder / "data"
-    data.mkdir()
+    weights = folder / "data"
+    weights.mkdir()
     for file in (path, path.with_name(calibration.NAME)):
-        (data / file.name).write_bytes(file.read_bytes())
+        (weights / file.name).write_bytes(file.read_bytes())
     package = carried.code(folder)
     logged = run.client.create_logged_model(
         run.experiment, EXPERIMENT, run.id, tags={CARRIED: package.name}, params=dict(entity.data.params)
@@ -56,7 +56,7 @@ def _log_model(run: Run, entity: Entity, path: Path, folder: Path) -> None:
     mlflow.pyfunc.save_model(
         folder / "model",
         loader_module=carried.loader(package),
-        data_path=str(data),
+        data_path=str(weights),
         code_paths=[str(package)],
         mlflow_model=Model(logged.artifact_location, run.id, model_uuid=logged.model_id, model_id=logged.model_id),
         signature=carried.signature(),
@@ -66,12 +66,11 @@ def _log_model(run: Run, entity: Entity, path: Path, folder: Path) -> None:
     run.client.log_model_artifacts(logged.model_id, str(folder / "model"))
     run.client.log_outputs(run.id, [LoggedModelOutput(logged.model_id, step=0)])
     # MLflow's table of models shows the scores that it knows to be theirs, on which data.
-    inputs = entity.inputs.dataset_inputs if entity.inputs else []
-    on = (inputs[0].dataset.name, inputs[0].dataset.digest) if inputs else ()
+    data = run.data
     run.client.log_batch(
         run.id,
         [
-            Metric(one.key, one.value, one.timestamp, one.step, logged.model_id, *on)
+            Metric(one.key, one.value, one.timestamp, one.step, logged.model_id, data.name, data.digest)
             for one in entity.data.to_proto().metrics
             if one.step == 0
         ],

@@ -51,8 +51,6 @@ class Run:
                 if entity.info.status != "RUNNING":
                     self.client.update_run(self.id, status="RUNNING")
                 self.tag(entity, _provenance())
-                if not (entity.inputs and entity.inputs.dataset_inputs):
-                    self.client.log_inputs(self.id, [_dataset(self.params)])
         except StoreError:
             with suppress(StoreError):
                 self.finish("FAILED")
@@ -72,10 +70,24 @@ class Run:
             self.experiment = connection.experiment(self.store, self.client)
             entity = self._search() or self._created()
         self.id = entity.info.run_id
-        # A kill can come between a run and its params.
+        # A kill can come between a run and its params, and between these and its data.
         lacking = [Param(name, value) for name, value in self._trained.items() if name not in entity.data.params]
         self.client.log_batch(self.id, params=lacking)
+        if not (entity.inputs and entity.inputs.dataset_inputs):
+            self.client.log_inputs(self.id, [DatasetInput(self.data, [InputTag("mlflow.data.context", "training")])])
         return entity
+
+    @property
+    def data(self) -> Dataset:
+        """Names the data, by the hash of raw.zip, which is elsewhere; MLflow gets none of it."""
+        found = _preprocessed()
+        return Dataset(
+            name=f"{self.params.dataset} {self.params.source}",
+            digest=found["data_sha256"][:8],
+            source_type="local",
+            source=json.dumps({"uri": RAW.as_posix(), "sha256": found["data_sha256"]}),
+            profile=json.dumps({"num_rows": found["images"], "labels": list(self.params.data.labels)}),
+        )
 
     def tag(self, entity: Entity, tags: dict[str, str]) -> None:
         """Sets those that the run lacks or has with another value."""
@@ -145,19 +157,6 @@ def _source() -> dict[str, str]:
 
 def _preprocessed() -> dict[str, Any]:
     return json.loads(Path("metrics/preprocess.json").read_text(encoding="utf-8"))
-
-
-def _dataset(params: Params) -> DatasetInput:
-    """Names the data, by the hash of raw.zip, which is elsewhere; MLflow gets none of it."""
-    found = _preprocessed()
-    dataset = Dataset(
-        name=f"{params.dataset} {params.source}",
-        digest=found["data_sha256"][:8],
-        source_type="local",
-        source=json.dumps({"uri": RAW.as_posix(), "sha256": found["data_sha256"]}),
-        profile=json.dumps({"num_rows": found["images"], "labels": params.data.labels}),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def _provenance() -> dict[str, str]:

@@ -70,8 +70,8 @@ ELSEWHERE = """
 import json, os, sys
 from pathlib import Path
 import src  # somebody's own, as half of all projects have one
-before = dict(os.environ)
 import mlflow
+before = dict(os.environ)
 if sys.argv[2:]:
     import tensorflow as tf
     tf.zeros(3) + 1  # TensorFlow has begun: its threads can no longer be chosen

@@ -138,6 +138,8 @@ class Door(ThreadingHTTPServer):
 class Visitor(BaseHTTPRequestHandler):
     def handle_one(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "Transfer-Encoding" in self.headers:  # an empty file: no chunk but the last, b"0\r\n\r\n"
+            assert self.rfile.read(5).startswith(b"0")
         door = self.server
         if door.answer and door.after <= 0:
             status, content = door.answer
@@ -147,7 +149,8 @@ class Visitor(BaseHTTPRequestHandler):
         else:
             door.after -= 1
             door.passed.append(f"{self.command} {self.path.partition('?')[0]}")
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            left_out = ("host", "transfer-encoding")
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
             request = urllib.request.Request(door.behind + self.path, body or None, headers, method=self.command)
             try:
                 with urllib.request.urlopen(request) as reply:

@@ -107,6 +107,7 @@ def test_other_numbers_for_the_same_experiment_replace_its_run(store, settings):
         run.log_history(changed)
     (found,) = runs(client(store / "mlflow.db"))
     assert points(client(store / "mlflow.db"), found.info.run_id, "accuracy/train") == [(1, 0.1), (2, 0.5)]
+    assert [used.dataset.name for used in found.inputs.dataset_inputs] == ["ai rendered"]
 
 
 def test_a_loss_that_the_database_cannot_hold_is_the_same_number_when_it_is_logged_again(store, settings):
@@ -160,6 +161,7 @@ def test_a_run_that_somebody_deletes_meanwhile_comes_back_with_every_epoch(store
         run.log_history(HISTORY)
     (found,) = runs(mlflow_client)
     assert points(mlflow_client, found.info.run_id, "loss/train") == [(1, 2.0), (2, 1.5)]
+    assert [used.dataset.name for used in found.inputs.dataset_inputs] == ["ai rendered"]
 
 
 def test_a_database_that_somebody_deletes_meanwhile_comes_back_with_every_epoch(store, settings):
