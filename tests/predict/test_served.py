@@ -99,7 +99,8 @@ answers = {
     "example": model.predict(example, params=params),
     "nothing": model.predict([]),
 }
-changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)} - {"_MLFLOW_TELEMETRY_SESSION_ID"}
+changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}
+changed -= {"_MLFLOW_TELEMETRY_SESSION_ID"}
 own = sorted(name for name in sys.modules if name == "src" or name.startswith("src."))
 print(json.dumps({"answers": answers, "changed": sorted(changed), "own": own, "file": src.__file__}))
 """
