@@ -6,12 +6,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 from filelock import FileLock, Timeout
 
 from src import environment, identity, params, plain_yaml, progress
@@ -113,9 +114,9 @@ def _enqueue(repository: Path, cells: list[Cell]) -> None:
     names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", ours, cwd=repository).split()
     for cell in cells:
         state = states.get(cell.name)
-        if state == "Queued":
+        if state in ("Queued", "Running"):
             continue
-        if state == "Running":  # left behind when the machine or this command was stopped; DVC cannot tell
+        if state == "Stopped":
             call("dvc", "queue", "kill", "--force", cell.name, cwd=repository)
         if state:
             call("dvc", "queue", "remove", cell.name, cwd=repository)
@@ -136,13 +137,13 @@ def _check(repository: Path, program: str, missing: list[Cell], workers: int, be
     """
     states, alive = _status(repository)
     failed = [cell.name for cell in missing if states.get(cell.name) == "Failed"]
-    coming = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Success")]
+    coming = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Stopped", "Success")]
     if failed and not coming:
         raise UserError(f"{len(failed)} cells failed; what went wrong: dvc queue logs {failed[0]}")
     if not coming:  # somebody took them out by hand
         raise UserError(f"{missing[0].name} is no longer in DVC's queue; run the command again")
-    # DVC calls the cell of a worker that was killed Running for ever. Seen twice, as a busy worker may answer too late.
-    stranded = [cell for cell in missing if states.get(cell.name) == "Running" and not alive and not before]
+    # Seen twice without a worker, as one may be about to collect what has ended, and a busy one answers too late.
+    stranded = [cell for cell in missing if states.get(cell.name) == "Stopped" and not alive and not before]
     # Queued before the code changed.
     commits = experiments(repository)
     done = [cell for cell in missing if states.get(cell.name) == "Success" and cell.name in commits]
@@ -160,13 +161,27 @@ def _check(repository: Path, program: str, missing: list[Cell], workers: int, be
 
 
 def _status(repository: Path) -> tuple[dict[str, str], int]:
-    """From `dvc queue status`: name -> Queued, Running, Success or Failed, the last word of its row; and workers."""
+    """From `dvc queue status`: name -> Queued, Running, Success or Failed, the last word of its row; and workers.
+
+    DVC calls a cell Running for ever whose worker was killed: if nothing trains it, it is Stopped.
+    """
     said = _asked(repository)
     rows = [line.split() for line in said.splitlines()]
-    states = ("Queued", "Running", "Success", "Failed")
     workers = re.search(r"Worker status: (\d+) active, (\d+) idle", said)
     assert workers is not None  # the last line, whatever the queue holds
-    return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in states}, sum(map(int, workers.groups()))
+    states = {}
+    for task, name, *_, state in (row for row in rows if len(row) >= 4):
+        if state in ("Queued", "Running", "Success", "Failed"):
+            states[name] = "Stopped" if state == "Running" and not _is_run(repository, task) else state
+    return states, sum(map(int, workers.groups()))
+
+
+def _is_run(repository: Path, task: str) -> bool:
+    """Whether the process is there that DVC has started for a task, named by the first digits of its id."""
+    for path in (repository / ".dvc/tmp/exps/run").glob(f"{task}*/{task}*.json"):
+        with suppress(psutil.Error):
+            return "exec-run" in psutil.Process(json.loads(path.read_text(encoding="utf-8"))["pid"]).cmdline()
+    return False
 
 
 def _asked(repository: Path) -> str:

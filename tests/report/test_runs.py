@@ -135,3 +135,25 @@ def test_a_worker_that_ends_is_replaced(small, tmp_path):
         os.kill(worker, signal.SIGKILL)
     assert report.wait(timeout=900) == 0, (tmp_path / "log").read_text()[-3000:]
     assert len(rows(clone)) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the queue's worker in /proc")
+def test_a_cell_is_stopped_when_nothing_trains_it_and_not_when_its_worker_is_too_busy_to_answer(small, tmp_path):
+    clone = fresh(small, tmp_path / "grid", epochs=2000)
+    clone.run("dvc", "exp", "run", "--queue", "--name", "long")
+    clone.run("dvc", "queue", "start")
+    end = time.monotonic() + 120
+    while not list(clone.path.glob(".checkpoints/*/0*")) and time.monotonic() < end:
+        time.sleep(1)
+    working = processes_in(clone.path)
+    commands = {process: Path(f"/proc/{process}/cmdline").read_bytes() for process in working}
+    (worker,) = (process for process, command in commands.items() if b"queue-worker" in command)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        assert runs._status(clone.path) == ({"long": "Running"}, 0)
+        for process in set(working) - {worker}:
+            os.kill(process, signal.SIGKILL)
+        assert runs._status(clone.path) == ({"long": "Stopped"}, 0)
+    finally:
+        os.kill(worker, signal.SIGKILL)
