@@ -108,6 +108,6 @@ def test_each_setting_changes_nothing_and_would_without_the_pinning(stage, outpu
     assert digest(trained.path / output) == right
     shutil.copytree(trained.path, tmp_path / "unpinned", symlinks=True)
     unpinned = Clone(tmp_path / "unpinned")
-    (unpinned.path / "src/__init__.py").write_text("")
+    (unpinned.path / "src/core/__init__.py").write_text("")
     done = unpinned.run("python", "-m", f"src.{stage}", ok=False, **settings)
     assert done.returncode != 0 or digest(unpinned.path / output) != right
