@@ -142,18 +142,20 @@ def test_a_worker_that_ends_is_replaced(small, tmp_path):
 def test_a_cell_is_stopped_when_nothing_trains_it_and_not_when_its_worker_is_too_busy_to_answer(small, tmp_path):
     clone = fresh(small, tmp_path / "grid", epochs=2000)
     clone.run("dvc", "exp", "run", "--queue", "--name", "long")
-    clone.run("dvc", "queue", "start")
+    # Without pipes, which the worker would keep open.
+    subprocess.run(["dvc", "queue", "start"], cwd=clone.path, env=environment(), stdout=subprocess.DEVNULL, check=True)
     end = time.monotonic() + 120
-    while not list(clone.path.glob(".checkpoints/*/0*")) and time.monotonic() < end:
-        time.sleep(1)
-    working = processes_in(clone.path)
-    commands = {process: Path(f"/proc/{process}/cmdline").read_bytes() for process in working}
-    (worker,) = (process for process, command in commands.items() if b"queue-worker" in command)
-    os.kill(worker, signal.SIGSTOP)
     try:
+        while not list(clone.path.glob(".checkpoints/*/0*")) and time.monotonic() < end:
+            time.sleep(1)
+        working = processes_in(clone.path)
+        commands = {process: Path(f"/proc/{process}/cmdline").read_bytes() for process in working}
+        (worker,) = (process for process, command in commands.items() if b"queue-worker" in command)
+        os.kill(worker, signal.SIGSTOP)
         assert runs._status(clone.path) == ({"long": "Running"}, 0)
         for process in set(working) - {worker}:
             os.kill(process, signal.SIGKILL)
         assert runs._status(clone.path) == ({"long": "Stopped"}, 0)
     finally:
-        os.kill(worker, signal.SIGKILL)
+        for process in processes_in(clone.path):
+            os.kill(process, signal.SIGKILL)
