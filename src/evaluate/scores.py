@@ -38,7 +38,8 @@ def metrics(actual: np.ndarray, probabilities: np.ndarray, labels: list[str], ma
 def summary(evaluated: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
     """What experiments are compared by: the few numbers that DVC lists.
 
-    Flat, and no name that a param has, as `dvc exp show` would put the file before both.
+    Flat, and no name that a param has, as `dvc exp show` would put the file before both. `ece` is the expected
+    calibration error that is left after calibration.
 
     Args:
         evaluated: metrics/eval.json, with all else.
@@ -49,9 +50,8 @@ def summary(evaluated: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any
         "train_accuracy": trained["accuracy"],
         "macro_f1": evaluated["macro_f1"],
         "loss": evaluated["loss"],
-        "calibration_error": evaluated["calibration"]["error_after"],
+        "ece": evaluated["calibration"]["error_after"],
         "parameters": trained["parameters"],
-        "operations": trained["operations"],
         "faces": evaluated["source"],
         **{f"accuracy_at_{angle}": accuracy for angle, accuracy in evaluated.get("rotations", {}).items()},
     }
