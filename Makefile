@@ -30,9 +30,10 @@ bench: .venv/complete       # measure against the report's own pipeline, write b
 lint: .venv/complete
 	ruff check . && ruff format --check . && basedpyright
 
-.venv/complete: requirements.txt tools/dvc.py
+.venv/complete: requirements.txt tools/dvc.py tools/offline_plots.py
 	@test -n "$(PYTHON)" || { echo "error: no python3.11, python3.12 or python3.13 is on PATH; name one: make PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -r requirements.txt
 	{ echo "#!$(CURDIR)/.venv/bin/python"; cat tools/dvc.py; } > .venv/bin/dvc
+	.venv/bin/python -m tools.offline_plots
 	touch $@

@@ -2,15 +2,18 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import time
 
 import mlflow
 import pytest
+import vl_convert
 
 from tests.conftest import Clone, clone_of, environment
 from tests.tracking.conftest import OPENING, Door, serving
+from tools.offline_plots import VEGA_LITE
 
 CURVES = {
     "accuracy": "accuracy/train",
@@ -42,7 +45,15 @@ def runs(client, **params):
 
 
 def test_repro_writes_every_output_and_says_rendered_in_each_metrics_file(reproduced):
-    for name in ("audit.json", "preprocess.json", "train.json", "eval.json", "history.csv", "confusion.csv"):
+    for name in (
+        "audit.json",
+        "preprocess.json",
+        "train.json",
+        "eval.json",
+        "scores.json",
+        "history.csv",
+        "confusion.csv",
+    ):
         assert "rendered" in (reproduced.path / "metrics" / name).read_text()
     for name in ("samples", "curves", "confusion", "prediction", "mistakes"):
         assert (reproduced.path / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -198,7 +209,19 @@ def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_re
     assert run.data.tags["dvc_experiment"] == run.info.run_name == "two-layers"
     assert {a.path for a in client.list_artifacts(run.info.run_id, "figures")} >= {"figures/curves.png"}
     compared = json.loads(reproduced.run("dvc", "metrics", "diff", "HEAD", "two-layers", "--json").stdout)
-    assert compared["metrics/train.json"]["parameters"]["diff"] != 0
+    assert set(compared) == {"metrics/scores.json"}
+    assert compared["metrics/scores.json"]["parameters"]["diff"] != 0
+    table = reproduced.run("dvc", "metrics", "diff", "HEAD", "two-layers").stdout
+    assert max(map(len, table.splitlines())) <= 80
+    listed = reproduced.run(
+        "dvc", "exp", "show", "--only-changed", "--drop", ".*/|Created|local_path|source|faces"
+    ).stdout
+    assert max(map(len, listed.splitlines())) <= 120, listed
+    charts = json.loads(reproduced.run("dvc", "plots", "diff", "HEAD", "two-layers", "-o", "shown", "--json").stdout)
+    for name in ("accuracy", "loss", "confusion"):
+        (chart,) = charts["data"][name]
+        assert {row["rev"] for row in chart["content"]["data"]["values"]} == {"HEAD", "two-layers"}
+    reproduced.run("rm", "-rf", "shown")
     params = json.loads(reproduced.run("dvc", "params", "diff", "HEAD", "two-layers", "--json").stdout)
     assert params["params.yaml"]["conv_layers"] == {"old": 3, "new": 2, "diff": -1}
     assert reproduced.run("git", "status", "--porcelain").stdout == ""
@@ -232,9 +255,17 @@ def wait_for_queue(clone) -> str:
     return listed
 
 
-def test_plots_show_and_diff_draw_the_declared_curves(reproduced):
+def test_plots_show_has_no_empty_chart_and_needs_no_internet(reproduced):
+    reproduced.run("python", "-m", "tools.offline_plots")
+    charts = json.loads(reproduced.run("dvc", "plots", "show", "-o", "shown", "--json").stdout)["data"]
+    assert {name for name in charts if not name.startswith("plots/")} == {"accuracy", "loss", "confusion"}
+    for name in ("accuracy", "loss", "confusion"):
+        (chart,) = charts[name]
+        drawn = vl_convert.vegalite_to_svg(chart["content"], vl_version=VEGA_LITE)
+        assert len(re.findall('aria-roledescription="(?:circle|rect mark)"', drawn)) >= 4  # two curves of two epochs
     reproduced.run("dvc", "plots", "show", "-o", "shown")
     page = (reproduced.path / "shown/index.html").read_text()
-    for title in ("Accuracy per epoch", "Loss per epoch", "Confusion", "curves.png"):
+    for title in ("Accuracy per epoch", "Loss per epoch", "Confusion", "curves.png", "window.vegaEmbed="):
         assert title in page
+    assert not re.findall("<script[^>]* src", page)
     reproduced.run("rm", "-r", "shown")

@@ -1,5 +1,6 @@
 """Stage 5: model and arrays -> metrics, models/calibration.json, data/predictions.csv, data/gradcam.npy."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ def main(params: Params) -> None:
     if params.evaluate.rotations:
         results["rotations"] = _rotations(params, members.to_list(), actual, model)
     write_json(Path("metrics/eval.json"), results)
+    trained = json.loads(Path("metrics/train.json").read_text(encoding="utf-8"))
+    write_json(Path("metrics/scores.json"), scores.summary(results, trained))
     confusion = scores.confusion(actual, probabilities.argmax(axis=1), labels)
     write_csv(Path("metrics/confusion.csv"), confusion.assign(source=params.source))
     predictions = scores.predictions(members, actual, probabilities, labels).assign(temperature=temperatures)

@@ -35,6 +35,28 @@ def metrics(actual: np.ndarray, probabilities: np.ndarray, labels: list[str], ma
     }
 
 
+def summary(evaluated: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
+    """What experiments are compared by: the few numbers that DVC lists.
+
+    Flat, and no name that a param has, as `dvc exp show` would put the file before both. `ece` is the expected
+    calibration error that is left after calibration.
+
+    Args:
+        evaluated: metrics/eval.json, with all else.
+        trained: metrics/train.json.
+    """
+    return {
+        "accuracy": evaluated["accuracy"],
+        "train_accuracy": trained["accuracy"],
+        "macro_f1": evaluated["macro_f1"],
+        "loss": evaluated["loss"],
+        "ece": evaluated["calibration"]["error_after"],
+        "parameters": trained["parameters"],
+        "faces": evaluated["source"],
+        **{f"accuracy_at_{angle}": accuracy for angle, accuracy in evaluated.get("rotations", {}).items()},
+    }
+
+
 def confusion(actual: np.ndarray, predicted: np.ndarray, labels: list[str]) -> pd.DataFrame:
     """A row per true label, which stands in `actual`, with the counts of each predicted one."""
     counts = confusion_matrix(actual, predicted, labels=np.arange(len(labels)))
