@@ -265,7 +265,7 @@ def test_plots_show_has_no_empty_chart_and_needs_no_internet(reproduced):
         assert len(re.findall('aria-roledescription="(?:circle|rect mark)"', drawn)) >= 4  # two curves of two epochs
     reproduced.run("dvc", "plots", "show", "-o", "shown")
     page = (reproduced.path / "shown/index.html").read_text()
-    for title in ("Accuracy per epoch", "Loss per epoch", "Confusion", "curves.png", "window.vegaEmbed="):
+    for title in ("Accuracy per epoch", "Loss per epoch", "Confusion", "curves.png", "window.vegaEmbed"):
         assert title in page
     assert not re.findall("<script[^>]* src", page)
     reproduced.run("rm", "-r", "shown")

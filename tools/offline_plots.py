@@ -31,7 +31,7 @@ TEMPLATE = """\
 
 def main() -> None:
     """Writes the page, and tells DVC of it in .dvc/config.local."""
-    vega = vl_convert.javascript_bundle(None, VEGA_LITE).replace("</script", "<\\/script")
+    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE).replace("</script", "<\\/script")
     PAGE.write_text(TEMPLATE.format(vega=vega), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "dvc", "config", "--local", "plots.html_template", PAGE.name], check=True)
 
