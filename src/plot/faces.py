@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 
 def samples(images: dict[str, np.ndarray], title: str) -> Figure:
@@ -32,36 +31,6 @@ def prediction(image: np.ndarray, probabilities: np.ndarray, labels: list[str], 
     left.set_title(f"predicted {best}\nlabelled {actual}")
     _bars(right, dict(zip(labels, probabilities, strict=True)))
     right.set_xlabel("probability")
-    return figure
-
-
-def predictions(
-    photos: list[np.ndarray],
-    boxes: list[tuple[float, ...] | None],
-    faces: list[np.ndarray],
-    probabilities: list[dict[str, float]],
-) -> Figure:
-    """A row per face: the photo (height, width, 3) with its box, what the network saw (size, size), what it says."""
-    rows = max(1, len(photos))
-    figure = Figure(figsize=(9, 2.6 * rows), layout="constrained")
-    grid = figure.subplots(rows, 3, squeeze=False, width_ratios=(1.2, 1, 1.6))
-    for row, photo, box, face, values in zip(grid, photos, boxes, faces, probabilities, strict=False):
-        row[0].imshow(photo)
-        if box:
-            left, top, right, bottom = box
-            row[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color="C1", linewidth=2))
-        _show(row[1], face)
-        for axes in row[:2]:
-            axes.axis("off")
-        _bars(row[2], values)
-        row[2].set_title(max(values, key=lambda label: values[label]))
-    if not photos:
-        for axes in grid.ravel():
-            axes.axis("off")
-        figure.text(0.5, 0.4, "no face", ha="center")
-    else:
-        grid[0, 0].set_title("photo")
-        grid[0, 1].set_title("what the network saw")
     return figure
 
 

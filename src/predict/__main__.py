@@ -14,63 +14,91 @@ from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import numpy as np
+from src import command, progress
+from src.errors import printable
 
-from src import command, progress, revisions
-from src.core.files import MODEL, check_writable, replacing, root
-from src.errors import UserError, printable
-from src.evaluate import calibration
-from src.predict import photos
-from src.predict.predictor import Predictor, Row
+if TYPE_CHECKING:  # with the imports in the functions below, seconds, in which something shall be shown already
+    from src.predict.figure import Sheet
+    from src.predict.predictor import Predictor, Row
 
-DRAWN = 12  # faces in a figure, and
-PICTURE = 2**20  # about so many pixels of a photo in it
+DRAWN, FACES = 12, 60  # photos in a figure, and faces of each
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    if options.figure:
-        check_writable(options.figure)
     assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every name
+    how = {"unit": "photo", "bar_format": "{desc}", "leave": False, "disable": None}
+    with progress.bar(what="loading the model, then the photos …", **how) as bar:
+        return _main(options, bar)
+
+
+def _main(options: argparse.Namespace, bar: Any) -> int:
+    from src.core.files import MODEL, check_writable, root
+    from src.predict import photos
+    from src.predict.predictor import Predictor
+
+    if options.figure:
+        check_writable(options.figure)
     paths = photos.named(options.photos, sys.stdin and sys.stdin.buffer)
     for path in paths:
         if why := photos.problem(path):
-            print(printable(f"{path}: {why}"), file=sys.stderr)
+            bar.write(printable(f"{path}: {why}"), file=sys.stderr)
     with TemporaryDirectory() if options.run else nullcontext() as folder:
         predictor = Predictor(_model_of(options.run, Path(folder)) if folder else root() / MODEL)
-        return _predict(predictor, paths, options)
+        return _predict(predictor, paths, options, bar)
 
 
-def _predict(predictor: Predictor, paths: list[str], options: argparse.Namespace) -> int:
-    drawn: list[tuple[Row, np.ndarray]] = []
+def _predict(predictor: "Predictor", paths: list[str], options: argparse.Namespace, bar: Any) -> int:
+    from src.predict import photos
+
+    sheet = _sheet() if options.figure else None
     unreadable = 0
+    beside = sys.stdout.isatty()  # the bar, if there is one, and the rows take turns there
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator["Row"]:
         nonlocal unreadable
-        with progress.bar(unit="photo", total=len(paths), disable=None) as bar:
-            for found, row in predictor.rows(map(photos.read, paths), options.cropped):
-                bar.update(found.number in (None, 1))  # a photo's first face, or none
-                unreadable += not found.readable
-                if found.pixels is not None and len(drawn) < DRAWN:
-                    drawn.append((row, found.pixels))
-                yield row
+        for number, (found, row) in enumerate(predictor.rows(map(photos.read, paths), options.cropped)):
+            if number == 0:
+                bar.bar_format, bar.desc = None, ""
+                bar.reset(len(paths))
+            bar.update(found.number in (None, 1))  # a photo's first face, or none
+            unreadable += not found.readable
+            if sheet:
+                sheet.add(found, row)
+            if beside:
+                bar.clear()
+            yield row
+            if beside:
+                bar.refresh()
 
     answers = rows()
     first = list(islice(answers, 1))  # what is wrong with the model shall stand alone, not below a header
     write = _json if options.json else _csv if options.csv else _table
     write(chain(first, answers), predictor.labels, sys.stdout)
-    if options.figure:
-        _figure(drawn, options.figure)
+    if sheet:
+        sheet.save(options.figure)
+        if left_out := sheet.left_out():
+            bar.write(left_out, file=sys.stderr)
     if unreadable:
-        print(f"error: {unreadable} of {len(paths)} photos could not be read", file=sys.stderr)
+        bar.write(f"error: {unreadable} of {len(paths)} photos could not be read", file=sys.stderr)
     return 1 if unreadable else 0
+
+
+def _sheet() -> "Sheet":
+    from src.predict.figure import Sheet
+
+    return Sheet(DRAWN, FACES)
 
 
 def _model_of(run: str, folder: Path) -> Path:
     """The model of a DVC experiment, a git revision or an MLflow run, with its calibration, in `folder`."""
+    from src import revisions
+    from src.core.files import MODEL, root
+    from src.evaluate import calibration
+
     try:
         commit = revisions.resolve(root(), run)
     except revisions.UnknownRevision:
@@ -80,7 +108,7 @@ def _model_of(run: str, folder: Path) -> Path:
     return revisions.get(root(), commit, (MODEL, MODEL.with_name(calibration.NAME)), folder)[0]
 
 
-def _table(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
+def _table(rows: Iterable["Row"], labels: tuple[str, ...], out: TextIO) -> None:
     widths = [max(6, len(label)) for label in labels]
     names = "  ".join(f"{label:>{width}}" for label, width in zip(labels, widths, strict=True))
     print(printable(f"{'photo':<40}  face  {'emotion':<10}  {names}"), file=out)
@@ -94,7 +122,7 @@ def _table(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
         print(f"{start}{printable(row.label):<10}  {values}", file=out)
 
 
-def _json(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
+def _json(rows: Iterable["Row"], labels: tuple[str, ...], out: TextIO) -> None:
     separator = "[\n"
     for row in rows:
         print(separator + _visible(json.dumps(row._asdict(), ensure_ascii=False), out.encoding), end="", file=out)
@@ -108,7 +136,7 @@ def _visible(text: str, encoding: str) -> str:
     return "".join(one if fine else json.dumps(one)[1:-1] for one, fine in zip(text, shown, strict=True))
 
 
-def _csv(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
+def _csv(rows: Iterable["Row"], labels: tuple[str, ...], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     edges = ("left", "top", "right", "bottom")
     names = map(printable, labels)
@@ -119,22 +147,6 @@ def _csv(rows: Iterable[Row], labels: tuple[str, ...], out: TextIO) -> None:
         writer.writerow([printable(cell) if isinstance(cell, str) else cell for cell in line])
 
 
-def _figure(drawn: list[tuple[Row, np.ndarray]], path: Path) -> None:
-    from src.plot import faces
-
-    pictures, boxes = [], []
-    for row, _ in drawn:
-        photo = photos.read(row.photo, "RGB", PICTURE)
-        if isinstance(photo, photos.Found):
-            raise UserError(f"--figure: {photo.photo} was there before, but now: {photo.error}")
-        pictures.append(photo.pixels)
-        boxes.append(row.box and tuple(edge / photo.divisor for edge in row.box))
-    probabilities = [row.probabilities for row, _ in drawn if row.probabilities]  # all have some
-    figure = faces.predictions(pictures, boxes, [pixels for _, pixels in drawn], probabilities)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m src.predict", description=__doc__)
     parser.add_argument(
@@ -143,7 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON array")
     form.add_argument("--csv", action="store_true", help="print CSV")
-    parser.add_argument("--figure", type=Path, metavar="PNG", help=f"draw the first {DRAWN} faces")
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="PNG",
+        help=f"draw the first {DRAWN} photos that can be read, with the first {FACES} faces of each",
+    )
     parser.add_argument("--cropped", action="store_true", help="the images are faces already; look for none")
     parser.add_argument(
         "--run", help="a DVC experiment, a git revision or an MLflow run, by id or name; models/ if not given"

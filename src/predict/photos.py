@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from src.core import images
+from src.predict import kinds
 
 if TYPE_CHECKING:  # they import TensorFlow, which photos that cannot be read do not need
     from src.faces.alignment import Straightener
@@ -77,8 +78,12 @@ def _lines(listed: BinaryIO) -> Iterator[str]:
 
 
 def _images_below(folder: str) -> list[str]:
-    """The images in a folder and those below it, by their endings; and the folders that cannot be looked into."""
+    """The images in a folder and those below it, by their endings; and the folders that cannot be looked into.
+
+    Photos of a format that is not read are among them: nobody shall believe that they have been.
+    """
     endings = {ending for ending, kind in Image.registered_extensions().items() if kind in images.FORMATS}
+    endings.update(kinds.ENDINGS)
     closed: list[str] = []
     files = [
         str(Path(parent, name))
@@ -133,7 +138,8 @@ def decoded(name: str, data: bytes, mode: str = "L", most: int = images.SHRUNK) 
     try:
         return Photo(name, *images.photo(data, mode, most))
     except ValueError as error:
-        return Found(name, error=f"cannot be decoded: {error}", readable=False)
+        why = kinds.unread(data[: kinds.HEAD]) or f"cannot be decoded: {error}"
+        return Found(name, error=why, readable=False)
 
 
 def _bytes(path: str) -> bytes:
@@ -144,7 +150,8 @@ def _bytes(path: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no longer a file")
         if status.st_size > BYTES:
-            raise OSError(errno.EFBIG, f"{status.st_size} bytes, more than the {BYTES} that are read")
+            why = f"{status.st_size} bytes, more than the {BYTES} that are read"
+            raise OSError(errno.EFBIG, kinds.unread(file.read(kinds.HEAD)) or why)
         return file.read(status.st_size) or b""
 
 
