@@ -12,7 +12,7 @@ from src import environment
 from src.core.files import replacing
 from src.report import markdown
 
-NAMES = ("epoch", "target", "mathematics", "profile", "preprocess", "predict", "growth", "idle")
+NAMES = ("pytorch", "epoch", "target", "mathematics", "profile", "preprocess", "predict", "growth", "idle")
 DRAWN = ("growth", "idle")  # always on drawn faces
 
 

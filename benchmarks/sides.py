@@ -3,11 +3,13 @@
     python -m benchmarks.sides report     the report's pipeline on images/ in the current folder
     python -m benchmarks.sides ours       this repository's training, on data/arrays/
     python -m benchmarks.sides xla        its network compiled by XLA, on the same
+    python -m benchmarks.sides pytorch    the same training in PyTorch, on the same
 
 Each line on standard input is a turn, an epoch; the answer is a line of JSON with its seconds and its curves.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -145,6 +147,24 @@ def xla(turns: Turns) -> None:
         turns.answer({name: values[0] for name, values in fitted.history.items()})
 
 
+def pytorch(turns: Turns) -> None:
+    """With as wide vectors and as many threads as this repository would take."""
+    from src import params
+    from src.core import arrays
+    from src.core.files import ARRAYS
+
+    chosen = params.load()
+    if chosen.portable:
+        os.environ |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    from benchmarks.pytorch_pipeline import Training
+
+    train, validation = (arrays.load(ARRAYS, split) for split in ("train", arrays.validation_split(ARRAYS)))
+    training = Training(train, validation, len(chosen.data.labels), chosen.seed, chosen.threads)
+    while True:
+        turns.wait()
+        turns.answer(training.epoch())
+
+
 def _prepared() -> "tuple[Params, tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]":
     """Params, training arrays and validation arrays of the current folder; TensorFlow set up."""
     from src import params
@@ -157,6 +177,6 @@ def _prepared() -> "tuple[Params, tuple[np.ndarray, np.ndarray], tuple[np.ndarra
 
 
 if __name__ == "__main__":
-    sides: dict[str, Callable[[Turns], None]] = {"report": report, "ours": ours, "xla": xla}
+    sides: dict[str, Callable[[Turns], None]] = {"report": report, "ours": ours, "xla": xla, "pytorch": pytorch}
     answers, sys.stdout = sys.stdout, sys.stderr  # Keras prints
     sides[sys.argv[1]](Turns(answers))
