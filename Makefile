@@ -1,6 +1,11 @@
 # make repro and make test set up their environment themselves; both need only git, make and Python 3.11, 3.12 or 3.13.
 PYTHON ?= $(firstword $(foreach minor,11 12 13,$(if $(shell python3.$(minor) --version 2>/dev/null),python3.$(minor))))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The make of macOS, 3.81, starts commands itself, and past that PATH, unless the shell is called other than /bin/sh.
+SHELL := sh
+ifeq ($(OS),Windows_NT)
+$(error this needs Linux or macOS; on Windows use the Windows Subsystem for Linux, WSL)
+endif
 
 .PHONY: repro test test-all lint verify mlflow-sync report bench
 repro: .venv/complete       # the whole experiment, on faces drawn by the code

@@ -2,16 +2,19 @@
 
 import io
 import os
+import platform
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from src import identity, params
+from src import environment, identity, params
 from src.core import pinning
 from src.errors import UserError, printable
 from src.params import Params
+
+UNPORTABLE = "portable: the same bits on every CPU are promised for x86-64; {} has bits of its own"
 
 
 def stage(name: str, main: Callable[[Params], None]) -> NoReturn:
@@ -22,6 +25,8 @@ def stage(name: str, main: Callable[[Params], None]) -> NoReturn:
         identity.check_libraries(name)
         listed = identity.listed_params(name)["params.yaml"]
         _check_listed(name, listed)
+        if "portable" in listed and loaded.portable and not environment.portable_here(platform.machine()):
+            print(UNPORTABLE.format(platform.machine()), file=sys.stderr)
         main(loaded.only(listed))
 
     run(checked)

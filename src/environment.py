@@ -80,14 +80,22 @@ def described(found: dict[str, str]) -> str:
 def _cpu() -> dict[str, str]:
     """From /proc and /sys, where there are any; elsewhere what Python knows."""
     if not _first_core():
-        return {"cpu.model": platform.processor(), "cpu.cores": str(os.cpu_count())}
+        return {"cpu.model": platform.processor() or platform.machine(), "cpu.cores": str(os.cpu_count())}
     caches = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
     return {
-        "cpu.model": _first_core().get("model name", ""),
+        "cpu.model": _first_core().get("model name", platform.machine()),  # ARM has none
         "cpu.cores": str(os.cpu_count()),
         "cpu.features": " ".join(cpu_features()),
         "cpu.caches": " ".join(path.read_text().strip() for path in caches),
     }
+
+
+def portable_here(machine: str) -> bool:
+    """Whether `portable` gives a machine of that kind, as `platform.machine` names it, the bits of all others.
+
+    Elsewhere than on x86-64 it is no mistake: training runs, and repeats its own bits.
+    """
+    return machine.lower() in ("x86_64", "amd64")
 
 
 def cpu_features() -> list[str]:

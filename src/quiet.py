@@ -1,5 +1,6 @@
-"""What TensorFlow says whenever it starts, and that nobody can act on, is not shown; whatever else it says, is."""
+"""What libraries say whenever they start, and that nobody can act on, is not shown; whatever else they say, is."""
 
+import io
 import os
 import re
 import sys
@@ -35,3 +36,23 @@ def starting_tensorflow() -> Iterator[None]:
             for line in held.read().decode(errors="replace").splitlines():
                 if not NOISE.search(line):
                     print(line, file=sys.stderr)
+
+
+@contextmanager
+def loading_mtcnn() -> Iterator[None]:
+    """Passes over what Python 3.13 says of MTCNN's weights: lz4 4.4 cannot flush a file again that joblib has closed.
+
+    It says so of each of the three files, when it forgets them. They have been read in full by then.
+    """
+    show = sys.unraisablehook
+
+    def unless_closed(what: "sys.UnraisableHookArgs") -> None:
+        closed = isinstance(what.exc_value, ValueError) and str(what.exc_value) == "I/O operation on closed file."
+        if not (closed and isinstance(what.object, io.BufferedReader)):
+            show(what)
+
+    sys.unraisablehook = unless_closed
+    try:
+        yield
+    finally:
+        sys.unraisablehook = show

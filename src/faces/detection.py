@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from mtcnn import MTCNN
 
+from src import quiet
+
 # MTCNN looks for faces from 20 pixels on. Small crops are enlarged and get a margin, because it misses faces that fill
 # the image; larger photos are made smaller, because its time grows with their pixels.
 SMALLEST, LARGEST, MARGIN = 96, 800, 1 / 6
@@ -36,7 +38,8 @@ class Detector:
     """Loads MTCNN, which takes seconds."""
 
     def __init__(self) -> None:
-        self._network = MTCNN()
+        with quiet.loading_mtcnn():
+            self._network = MTCNN()
 
     def find(self, images: list[np.ndarray]) -> list[list[Face]]:
         """The faces in each of the images (height, width) uint8 grey, from left to right."""
