@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 from mlflow.entities import Run as Entity
+from mlflow.exceptions import MlflowException
 
 from src import identity
 from src.core.files import RAW
@@ -74,8 +75,15 @@ class Run:
         lacking = [Param(name, value) for name, value in self._trained.items() if name not in entity.data.params]
         self.client.log_batch(self.id, params=lacking)
         if not (entity.inputs and entity.inputs.dataset_inputs):
-            self.client.log_inputs(self.id, [DatasetInput(self.data, [InputTag("mlflow.data.context", "training")])])
+            self._name_data()
         return entity
+
+    def _name_data(self) -> None:
+        inputs = [DatasetInput(self.data, [InputTag("mlflow.data.context", "training")])]
+        try:
+            self.client.log_inputs(self.id, inputs)
+        except MlflowException:  # of another training that named the same data at this moment: now MLflow finds it
+            self.client.log_inputs(self.id, inputs)
 
     @property
     def data(self) -> Dataset:

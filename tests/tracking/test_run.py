@@ -230,6 +230,24 @@ def test_processes_that_start_together_make_one_database_one_experiment_and_a_ru
     assert Counter(run.data.tags[tracking.KEY] for run in found) == {"a": 1, "b": 1}
 
 
+def test_trainings_that_start_at_once_on_the_same_data_each_have_a_run_that_names_it(store):
+    code = (
+        f"{LOAD}\ntracking.connection.prepare(); print('ready', flush=True); input()\n"
+        "with tracking.open_run(p, sys.argv[1]): pass"
+    )
+    started = [python(f"import sys; {code}", store, str(number)) for number in range(6)]
+    for process in started:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    for process in started:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in started:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    digests = [run.inputs.dataset_inputs[0].dataset.digest for run in runs(client(store / "mlflow.db"))]
+    assert digests == ["abc"] * 6
+
+
 def test_two_processes_that_log_the_same_at_once_log_it_once(store):
     code = (
         f"{LOAD}\nwith tracking.open_run(p, 'k') as run:\n"
