@@ -255,7 +255,10 @@ NO_PHOTOS = {  # (what is sent, what its row says)
     "below 0": ([[-1] * 48] * 48, "other numbers than whole ones from 0 to 255"),
     "huge numbers": ([[10**400]], "a list that is no array of numbers"),
     "nulls": ([[None]], "a list"),
-    **{f"format {name}": (base64.b64encode(data).decode(), "cannot be decoded") for name, data in FOREIGN.items()},
+    **{
+        f"format {name}": (base64.b64encode(data).decode(), "cannot be decoded|which is not read")
+        for name, data in FOREIGN.items()
+    },
 }
 
 

@@ -20,7 +20,7 @@ GRID = """
 data: tiny drawn faces
 params: {}
 cells:
-  - {dataset: ai, seed: [1, 2, 3]}
+  - {dataset: ai, seed: [1, 2]}
   - {dataset: ai_half}
 """
 
@@ -77,20 +77,20 @@ def test_a_killed_grid_goes_on_with_the_missing_cells_and_a_finished_one_changes
         except ProcessLookupError:
             continue
     first.wait()
-    assert 0 < len(before) < 4, (tmp_path / "log").read_text()[-3000:]
+    assert 0 < len(before) < 3, (tmp_path / "log").read_text()[-3000:]
 
     subprocess.run(command, cwd=clone.path, env=environment(), check=True, timeout=900, stdout=subprocess.DEVNULL)
-    assert len(rows(clone)) == 4
+    assert len(rows(clone)) == 3
     assert set(before) <= set(rows(clone))
     versions = f"python {platform.python_version()}; tensorflow {version('tensorflow')}; keras {version('keras')}"
     assert all(versions in row for row in rows(clone))
     listed = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
     assert sorted(ref.rsplit("/", 1)[1] for ref in listed if "/tiny-" in ref) == [
-        *("tiny-ai-conv3-seed1", "tiny-ai-conv3-seed2", "tiny-ai-conv3-seed3"),
+        *("tiny-ai-conv3-seed1", "tiny-ai-conv3-seed2"),
         "tiny-ai-half-conv3-seed1",
     ]
     files = {path: path.read_bytes() for path in (clone.path / "tiny").rglob("*") if path.is_file()}
-    assert clone.run(*command).stdout == "tiny/README.md: 4 of 4 cells\n"
+    assert clone.run(*command).stdout == "tiny/README.md: 3 of 3 cells\n"
     assert {path: path.read_bytes() for path in (clone.path / "tiny").rglob("*") if path.is_file()} == files
 
 
@@ -117,7 +117,7 @@ def test_a_cell_that_somebody_takes_out_of_the_queue_is_named_and_the_others_are
     assert report.wait(timeout=900) == 1
     message = "tiny-ai-half-conv3-seed1 is no longer in DVC's queue; run the command again"
     assert message in (tmp_path / "log").read_text()
-    assert len(rows(clone)) == 3
+    assert len(rows(clone)) == 2
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_a_worker_that_ends_is_replaced(small, tmp_path):
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
     assert report.wait(timeout=900) == 0, (tmp_path / "log").read_text()[-3000:]
-    assert len(rows(clone)) == 4
+    assert len(rows(clone)) == 3
 
 
 @pytest.mark.slow
