@@ -68,6 +68,7 @@ def test_killed_at_random_and_while_writing_a_checkpoint_it_ends_with_the_bytes_
     assert [point.step for point in client.get_metric_history(run.info.run_id, "loss/train")] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_killed_after_its_last_checkpoint_it_finishes(reproduced, tmp_path):
     clone, log = fresh(reproduced, tmp_path / "killed"), tmp_path / "log"
     process = start(clone, log)

@@ -25,6 +25,7 @@ LESSER_CPU = {
 }
 
 
+@pytest.mark.slow
 def test_verify_finds_the_same_bytes_elsewhere_under_other_settings_on_one_lesser_core(reproduced, tmp_path):
     """Elsewhere: in a temporary folder, with an empty cache."""
     settings = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "USER": "somebody", "HOME": str(tmp_path), **LESSER_CPU}
@@ -34,6 +35,7 @@ def test_verify_finds_the_same_bytes_elsewhere_under_other_settings_on_one_lesse
     assert done.stdout.endswith("identical: all 15 outputs of HEAD came out with the bytes in its dvc.lock\n")
 
 
+@pytest.mark.slow
 def test_a_temporary_copy_gives_the_same_bytes_and_logs_to_the_repositorys_relative_store(reproduced):
     reproduced.run("dvc", "exp", "run", "--temp", "--force", "-n", "temp", MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
     assert reproduced.show("temp", "dvc.lock") == reproduced.show("HEAD", "dvc.lock")

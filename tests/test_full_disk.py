@@ -138,6 +138,7 @@ def prepared(folder) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_training_on_a_disk_that_is_full_at_its_end_has_lost_nothing(prepared):
     """The model, then a checkpoint, find no room; with room the training goes on behind its last checkpoint."""
     done = on_a_small_disk(prepared, 40, *stage("train"), small="models")

@@ -187,6 +187,7 @@ def test_what_is_wrong_stands_alone_on_a_terminal(elsewhere, tmp_path):
     assert [line[:6] for line in screen(written)] == ["error:", ""]
 
 
+@pytest.mark.slow
 def test_a_photo_of_many_megapixels_is_answered_as_a_small_one(reproduced, photos, tmp_path):
     """With its boxes in its own pixels, 25 and 100 million, of which no more than 17 million are looked at."""
     one = Image.open(photos / "1-one.png")

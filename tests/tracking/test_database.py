@@ -165,6 +165,7 @@ def without_privileges(code: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_a_store_that_is_read_only_says_so_to_who_logs_and_can_be_read(there, repository, migrated):
     (repository / ".dvc/tmp").mkdir(parents=True)

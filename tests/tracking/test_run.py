@@ -230,6 +230,7 @@ def test_processes_that_start_together_make_one_database_one_experiment_and_a_ru
     assert Counter(run.data.tags[tracking.KEY] for run in found) == {"a": 1, "b": 1}
 
 
+@pytest.mark.slow
 def test_trainings_that_start_at_once_on_the_same_data_each_have_a_run_that_names_it(store):
     code = (
         f"{LOAD}\ntracking.connection.prepare(); print('ready', flush=True); input()\n"

@@ -56,6 +56,7 @@ def emulated(model: str) -> tuple[str, ...]:
     return qemu, "-cpu", model, str(Path(sys.executable).resolve())
 
 
+@pytest.mark.slow
 def test_settings_of_the_shell_do_not_reach_a_portable_training():
     settings = {"ONEDNN_MAX_CPU_ISA": "SSE41", "TF_ENABLE_ONEDNN_OPTS": "0"}
     assert trained("ai", 3, 32, True, **settings) == trained("ai", 3, 32, True)
