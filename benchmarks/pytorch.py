@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.epoch import beside, folder_for
 from benchmarks.sides import Side
 
-TURNS = 5
+TURNS = 3
 KINDS = {"PyTorch": "pytorch", "this repository": "ours"}
 SETTINGS = {  # what -> runs at once, changed params
     "AVX2, one run": (1, {}),
