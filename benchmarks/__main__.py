@@ -4,6 +4,7 @@ import argparse
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +32,11 @@ def run(name: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; all unless given")
-    names = parser.parse_args().names or NAMES
+    names = parser.parse_args().names
+    if not names and not find_spec("torch"):
+        print("without pytorch, which is not installed; pip install -r requirements-bench.txt", file=sys.stderr)
+        names = [name for name in NAMES if name != "pytorch"]
+    names = names or NAMES
     for chosen in names:
         if chosen not in NAMES:
             parser.error(f"there is no benchmark {chosen}; there are {', '.join(NAMES)}")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import vl_convert
 
+from src.core.files import replacing
+
 PAGE = Path(".dvc/plots.html")
 VEGA_LITE = "5.21"  # DVC's charts are of Vega-Lite 5
 # {refresh_tag} and {plot_divs} are DVC's: https://dvc.org/doc/command-reference/plots#html-template
@@ -32,7 +34,8 @@ TEMPLATE = """\
 def main() -> None:
     """Writes the page, and tells DVC of it in .dvc/config.local."""
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE).replace("</script", "<\\/script")
-    PAGE.write_text(TEMPLATE.format(vega=vega), encoding="utf-8")
+    with replacing(PAGE) as temporary:
+        temporary.write_text(TEMPLATE.format(vega=vega), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "dvc", "config", "--local", "plots.html_template", PAGE.name], check=True)
 
 
