@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from threading import Timer
@@ -35,6 +37,14 @@ def processes_in(folder: Path) -> list[int]:
         except OSError:  # gone by now
             continue
     return found
+
+
+def end_at_once(processes: Iterable[int]) -> None:
+    """As when the machine goes down: none sees another one end, which DVC would write down as a failure."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
 
 def rows(clone: Clone) -> list[str]:
@@ -71,11 +81,7 @@ def test_a_killed_grid_goes_on_with_the_missing_cells_and_a_finished_one_changes
     while not rows(clone) and first.poll() is None and time.monotonic() < end:
         time.sleep(1)
     before = rows(clone)
-    for process in [first.pid, *processes_in(clone.path)]:  # as when the machine goes down
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    end_at_once([first.pid, *processes_in(clone.path)])
     first.wait()
     assert 0 < len(before) < 3, (tmp_path / "log").read_text()[-3000:]
 
@@ -153,9 +159,7 @@ def test_a_cell_is_stopped_when_nothing_trains_it_and_not_when_its_worker_is_too
         (worker,) = (process for process, command in commands.items() if b"queue-worker" in command)
         os.kill(worker, signal.SIGSTOP)
         assert runs._status(clone.path) == ({"long": "Running"}, 0)
-        for process in set(working) - {worker}:
-            os.kill(process, signal.SIGKILL)
+        end_at_once(set(working) - {worker})
         assert runs._status(clone.path) == ({"long": "Stopped"}, 0)
     finally:
-        for process in processes_in(clone.path):
-            os.kill(process, signal.SIGKILL)
+        end_at_once(processes_in(clone.path))
