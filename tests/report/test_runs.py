@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -39,7 +39,7 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-def end_at_once(processes: Iterable[int]) -> None:
+def end_at_once(processes: Collection[int]) -> None:
     """As when the machine goes down: none sees another one end, which DVC would write down as a failure."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for process in processes:
