@@ -68,7 +68,7 @@ def take() -> tuple[dict[str, float], dict[str, float]]:
     from src.train import batches, fit
 
     images, labels = arrays.load(ARRAYS, "train")
-    model = fit.compiled(chosen, len(images))
+    model = fit.compiled(chosen, len(images), len(images))
     for epoch in range(2):
         drawn = batches.training(images, labels, chosen, epoch)
         if epoch:

@@ -138,7 +138,7 @@ def xla(turns: Turns) -> None:
     from src.train import batches, fit
 
     classes = len(chosen.data.labels)
-    model = fit.compiled(chosen, len(train[0]))
+    model = fit.compiled(chosen, len(train[0]), len(validation[0]))
     model.jit_compile = True
     for epoch in range(chosen.epochs):
         turns.wait()
@@ -154,7 +154,7 @@ def pytorch(turns: Turns) -> None:
     from src.core.files import ARRAYS
 
     chosen = params.load()
-    if chosen.portable:
+    if chosen.portable is True:
         os.environ |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
     from benchmarks.pytorch_pipeline import Training
 

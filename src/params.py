@@ -88,6 +88,7 @@ InputSize = Annotated[int, Field(ge=8, le=1024)]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 Align = Literal["none", "eyes"]
 Precision = Literal["float32", "mixed_bfloat16"]
+Portable = bool | Literal["avx512"]
 
 
 class Section(BaseModel):
@@ -185,7 +186,7 @@ class Params(Section):
     conv_layers: ConvLayers
     seed: Seed
     threads: Annotated[int, Field(ge=1, le=1024)]
-    portable: bool
+    portable: Portable
     device: Literal["cpu", "gpu"] = "cpu"
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     kaggle: dict[str, Handle | None]

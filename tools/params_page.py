@@ -85,6 +85,8 @@ def allowed(schema: dict[str, Any]) -> str:
     """What a param may be, in words; only the rules of a single value, those between params are code."""
     if "anyOf" in schema:
         return " or ".join(allowed(one) for one in schema["anyOf"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{one}`" for one in schema["enum"])
     if "pattern" in schema:

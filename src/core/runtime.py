@@ -7,30 +7,37 @@ from typing import TYPE_CHECKING
 from src import quiet
 from src.environment import cpu_features
 from src.errors import UserError
+from src.params import Portable
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# AVX2 kernels everywhere, also where oneDNN could take wider vectors; and oneDNN everywhere, also on those
-# CPUs for which TensorFlow would leave it out.
-PORTABLE = {"ONEDNN_MAX_CPU_ISA": "AVX2", "TF_ENABLE_ONEDNN_OPTS": "1"}
+# As wide vectors everywhere, also where oneDNN could take wider ones; and what a CPU needs for them, as Linux names it.
+# oneDNN, "CPU dispatcher control", says what its levels are.
+PORTABLE: dict[Portable, tuple[str, set[str]]] = {
+    True: ("AVX2", {"avx2", "fma"}),
+    "avx512": ("AVX512_CORE", {"avx512f", "avx512bw", "avx512dq", "avx512vl"}),
+}
 
 
-def configure(portable: bool, device: str = "cpu") -> None:
+def configure(portable: Portable, device: str = "cpu") -> None:
     """Fixes what would otherwise follow the machine. Call before anything else imports TensorFlow.
 
     Args:
-        portable: also fixes what would follow the model of the CPU.
+        portable: also fixes what would follow the model of the CPU, with vectors of AVX2 or of AVX-512.
         device: `cpu` hides every GPU; `gpu` computes on the first one.
 
     Raises:
-        UserError: `portable` on a CPU without AVX2 and FMA; `gpu` where TensorFlow finds none.
+        UserError: `portable` on a CPU without these vectors; `gpu` where TensorFlow finds none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if portable:
-        if missing := {"avx2", "fma"} - set(cpu_features() or ("avx2", "fma")):
-            raise UserError(f"portable: this CPU has no {' and no '.join(sorted(missing))}; try -S portable=false")
-        os.environ |= PORTABLE
+        level, needed = PORTABLE[portable]
+        if missing := needed - set(cpu_features() or needed):
+            other = "true" if portable == "avx512" else "false"
+            raise UserError(f"portable: this CPU has no {' and no '.join(sorted(missing))}; try -S portable={other}")
+        # oneDNN also on those CPUs for which TensorFlow would leave it out.
+        os.environ |= {"ONEDNN_MAX_CPU_ISA": level, "TF_ENABLE_ONEDNN_OPTS": "1"}
 
     # What it says of GPUs helps who wants one.
     with quiet.starting_tensorflow() if device == "cpu" else nullcontext():

@@ -85,15 +85,14 @@ def _rotations(params: Params, members: list[str], actual: np.ndarray, model: "k
     """Accuracy on the scored images, turned by each angle before they are aligned (if they are) and resized."""
     from src.evaluate import rotation
     from src.faces.alignment import Straightener
+    from src.model import inputs
 
     size = params.data.input_size
     straighten = Straightener(size) if params.preprocess.align == "eyes" else None
     accuracy = {}
     for angle in progress.bar(params.evaluate.rotations, unit="rotation"):
         batches = rotation.batches(RAW, members, angle, straighten, size, params.preprocess.interpolation)
-        answers = [
-            model.predict_on_batch(batch[..., None].astype(np.float32) / 255).argmax(axis=1) for batch in batches
-        ]
+        answers = [inputs.probabilities(model, batch).argmax(axis=1) for batch in batches]
         accuracy[str(angle)] = float((np.concatenate(answers) == actual).mean())
     return accuracy
 

@@ -106,8 +106,10 @@ class Predictor:
         return photos.detected(batch, self._metadata, self._detector)
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
-        scored = self._network().predict_on_batch(images[..., None].astype(np.float32) / 255)
-        return calibration.tempered(scored, self._temperature)
+        network = self._network()
+        from src.model import inputs
+
+        return calibration.tempered(inputs.probabilities(network, images), self._temperature)
 
 
 def _row(found: photos.Found, labels: tuple[str, ...], answer: np.ndarray | None) -> Row:

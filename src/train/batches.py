@@ -1,9 +1,8 @@
 """Arrays -> batches. Each epoch's order and zoom depend on (seed, epoch) alone, so that any epoch can come first."""
 
 import numpy as np
-import tensorflow as tf
 
-from src.model.inputs import Batches, batches, read
+from src.model.inputs import Batches, batches
 from src.params import Params
 from src.train.augmentation import zoom
 
@@ -24,8 +23,4 @@ def training(images: np.ndarray, labels: np.ndarray, params: Params, epoch: int)
     order = rng.permutation(len(images))
     factors = rng.uniform(1 - reach, 1 + reach, (len(images), 2)).astype(np.float32)
 
-    def draw(rows: tf.Tensor, factors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels, label = read(images, labels, classes, rows)
-        return tf.expand_dims(zoom(pixels, factors), -1), label
-
-    return batches((order, factors), params.batch_size, draw)
+    return batches(images, labels, classes, (order, factors), params.batch_size, zoom)

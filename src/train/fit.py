@@ -37,7 +37,7 @@ def fit(
         UserError: a curve is no longer a finite number; the checkpoint before stays.
     """
     classes = len(params.data.labels)
-    model = compiled(params, len(train[0]))
+    model = compiled(params, len(train[0]), len(validation[0]))
     history = checkpoints.restore(model)
     if history:
         print(f"continuing after epoch {len(history)} of {params.epochs}")
@@ -67,11 +67,14 @@ def _diverged(params: Params, history: History) -> str:
     )
 
 
-def compiled(params: Params, images: int) -> Parallel:
-    """The network with its optimizer, to be trained on so many images an epoch."""
+def compiled(params: Params, images: int, scored: int) -> Parallel:
+    """The network with its optimizer, to be trained on so many images an epoch, and to score so many after each."""
     steps = params.epochs * math.ceil(images / params.batch_size)
-    smallest = images % params.batch_size or params.batch_size
-    model = Parallel(network.build(params), params.threads if smallest >= params.threads else 1)
+    smallest = (
+        count % size or size
+        for count, size in ((images, params.batch_size), (scored, inputs.at_once(scored, params.data.input_size)))
+    )
+    model = Parallel(network.build(params), params.threads, *smallest)
     model.compile(
         optimizer=Adam(_learning_rate(params.train, steps)),
         loss="categorical_crossentropy",

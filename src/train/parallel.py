@@ -6,44 +6,58 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from src.model.inputs import TOGETHER
+from src.train import pooled
+
 # Image by image, and between two normalisations these are nearly all there is to compute.
 PER_IMAGE = (layers.Conv2D, layers.MaxPooling2D, layers.ReLU)
 
 
 class Parallel(keras.Model):
-    """Trains the layers of `network`; where it does not train, it is `network`.
+    """Trains the layers of `network`; where it does not train, it gives what `network` gives.
 
     What treats image by image treats the parts of a batch beside each other; batch normalisation sees the whole. How a
     batch is divided does not depend on the machine, so that the bits are the same on any number of cores.
 
     Args:
-        parts: no batch may have fewer images: oneDNN's pooling gives a wrong shape for none.
+        threads: at most so many parts of a batch.
+        trained: images of the smallest batch in training.
+        scored: images of the smallest batch that is scored.
     """
 
-    def __init__(self, network: keras.Sequential, parts: int):
+    def __init__(self, network: keras.Sequential, threads: int, trained: int, scored: int):
         super().__init__(name=f"parallel_{network.name}")
-        self.network, self.parts = network, parts
+        self.network, self.threads, self.trained, self.scored = network, threads, trained, scored
 
     def call(self, values: tf.Tensor, training: bool | None = False) -> tf.Tensor:
         """What Keras calls for a batch of images (batch, size, size, 1)."""
-        if not training:
-            return self.network(values)
+        smallest = self.trained if training else self.scored
+        parts = min(self.threads, smallest // TOGETHER)
         for per_image, group in groupby(self.network.layers, _per_image):
-            stack = list(group)
-            if per_image and self.parts > 1:
-                images = tf.shape(values)[0]
-                others = [images // self.parts] * (self.parts - 1)
+            stack, images = list(group), tf.shape(values)[0]
+            if per_image and parts > 1:
+                others = [images // parts] * (parts - 1)
                 # tf.split, as its gradient puts the parts side by side; that of a slice adds up padded arrays.
                 divided = tf.split(values, [images - sum(others), *others])
-                values = tf.concat([_through(stack, part) for part in divided], axis=0)
+                values = tf.concat([_through(stack, part, training) for part in divided], axis=0)
+            elif per_image and smallest < TOGETHER:
+                repeated = tf.concat([values, values], axis=0)
+                values = _through(stack, repeated[: tf.maximum(images, TOGETHER)], training)[:images]
             else:
-                values = _through(stack, values)
+                values = _through(stack, values, training)
         return values
 
 
-def _through(stack: list[keras.Layer], values: tf.Tensor) -> tf.Tensor:
-    for layer in stack:
-        values = _normalized(layer, values) if _fused(layer, values) else layer(values)
+def _through(stack: list[keras.Layer], values: tf.Tensor, training: bool | None) -> tf.Tensor:
+    left = [*stack]
+    while left:
+        layer = left.pop(0)
+        if training and left and pooled.applies(layer, left[0]):
+            values = pooled.convolved(layer, left.pop(0), values)
+        elif training and _fused(layer, values):
+            values = _normalized(layer, values)
+        else:
+            values = layer(values)
     return values
 
 

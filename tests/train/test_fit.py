@@ -132,7 +132,7 @@ def test_every_stopped_run_can_go_on_however_many_there_are(small_params, arrays
     for number in range(16):
         checkpoints = Checkpoints(str(number))
         with checkpoints.alone():
-            checkpoints.save(fit.compiled(small_params, 60), [dict.fromkeys(fit.CURVES, 0.5)])
+            checkpoints.save(fit.compiled(small_params, 60, 20), [dict.fromkeys(fit.CURVES, 0.5)])
     assert len(list(repository.glob("*/000001"))) == 16
     assert "holds checkpoints of 15 other experiments" in capsys.readouterr().out
 

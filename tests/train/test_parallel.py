@@ -19,14 +19,17 @@ def after_training(model: keras.Model, batches: list[int]) -> list[np.ndarray]:
     return [variable.numpy() for variable in model.variables]
 
 
-@pytest.mark.parametrize("parts", [1, 2, 3])
+PARTS = pytest.mark.parametrize(("threads", "smallest"), [(1, 2), (2, 4), (3, 7), (8, 1)])
+
+
+@PARTS
 @pytest.mark.parametrize("layers, at", [(1, "flatten"), (3, "blocks"), (4, "dense")])
-def test_it_trains_weights_and_running_averages_as_keras_does(layers, at, parts):
+def test_it_trains_weights_and_running_averages_as_keras_does(layers, at, threads, smallest):
     values = params.load().model_dump() | {"conv_layers": layers}
     values["model"] |= {"dense_units": 8, "dropout_at": at}
     chosen = params.Params.model_validate(values)
-    batches = [8, 5, parts]  # the last one of an epoch may be smaller
-    ours = after_training(Parallel(network.build(chosen), parts), batches)
+    batches = [8, 5, smallest]  # the last one of an epoch may be smaller
+    ours = after_training(Parallel(network.build(chosen), threads, smallest, 1), batches)
     keras_own = after_training(network.build(chosen), batches)
     assert len(ours) == len(keras_own)
     for left, right in zip(ours, keras_own, strict=True):
@@ -58,16 +61,18 @@ def other(seed: int) -> keras.Sequential:
     )
 
 
-@pytest.mark.parametrize("parts", [1, 2, 3])
-def test_other_layers_are_trained_as_keras_does(parts):
-    batches = [8, 5, max(2, parts)]
-    ours, keras_own = after_training(Parallel(other(1), parts), batches), after_training(other(1), batches)
+@PARTS
+def test_other_layers_are_trained_as_keras_does(threads, smallest):
+    batches = [8, 5, max(2, smallest)]
+    ours = after_training(Parallel(other(1), threads, smallest, 1), batches)
+    keras_own = after_training(other(1), batches)
     assert len(ours) == len(keras_own)
     for left, right in zip(ours, keras_own, strict=True):
         np.testing.assert_allclose(left, right, rtol=2e-3, atol=2e-5)
 
 
-def test_where_it_does_not_train_it_is_the_network():
-    model = Parallel(network.build(params.load()), parts=2)
-    images = np.random.default_rng(0).random((3, 48, 48, 1), np.float32)
+@PARTS
+def test_where_it_does_not_train_it_gives_what_the_network_gives(threads, smallest):
+    model = Parallel(network.build(params.load()), threads, 2, smallest)
+    images = np.random.default_rng(0).random((max(smallest, 2), 48, 48, 1), np.float32)
     np.testing.assert_array_equal(model(images), model.network(images))
