@@ -15,13 +15,14 @@ import pandas as pd
 import psutil
 from filelock import FileLock, Timeout
 
-from src import environment, identity, params, plain_yaml, progress
+from src import environment, identity, params, plain_yaml, progress, revisions
 from src.core.files import MODEL, root, write_csv
 from src.errors import UserError
 from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
 from src.report.programs import Programs
 from src.revisions import call, experiments, is_shallow, outputs, resolve
 
+Row = dict[str, Any]  # of cells.csv, by its columns
 FILES = (
     "params.yaml",
     "dvc.lock",
@@ -30,7 +31,7 @@ FILES = (
 
 
 def complete(grid: Grid, workers: int) -> None:
-    """Runs what is missing, `workers` cells at a time; each row is written as soon as its cell is done.
+    """Runs what is missing, `workers` cells at a time; rows are written as soon as their cells are done.
 
     Whatever is stopped, and when: run it again. Experiments that are done are collected, those that wait in the queue
     are waited for, a training that was cut off goes on from its checkpoint.
@@ -40,7 +41,7 @@ def complete(grid: Grid, workers: int) -> None:
             in a shallow clone.
     """
     with _alone():
-        run(grid.missing(), workers, partial(write_row, grid))
+        run(grid.missing(), workers, partial(write_rows, grid))
 
 
 def confirm(grid: Grid, names: list[str], workers: int) -> None:
@@ -63,14 +64,15 @@ def confirm(grid: Grid, names: list[str], workers: int) -> None:
         chosen |= {row.name: row for row in (named if len(named) else soonest).itertuples(index=False)}
         rows = rows.drop(alike.index)
 
-    def compare(cell: Cell, row: dict[str, Any]) -> None:
-        old = chosen[cell.name]
-        same = all(row[curve] == _text(getattr(old, curve)) for curve in CURVES) and (
-            pd.isna(old.model) or old.model == row["model"]
-        )
-        Programs.read(grid.folder).add(old.program, now, cell.name, same)
-        write_row(grid, cell, row)
-        print(f"{cell.name}: {'the same bytes as' if same else 'other bytes than'} of program {old.program}")
+    def compare(rows: list[Row]) -> None:
+        for row in rows:
+            old = chosen[row["name"]]
+            same = all(row[curve] == _text(getattr(old, curve)) for curve in CURVES) and (
+                pd.isna(old.model) or old.model == row["model"]
+            )
+            Programs.read(grid.folder).add(old.program, now, old.name, same)
+            print(f"{old.name}: {'the same bytes as' if same else 'other bytes than'} of program {old.program}")
+        write_rows(grid, rows)
 
     with _alone():
         run([cell for cell in grid.cells if cell.name in chosen], workers, compare)
@@ -85,10 +87,11 @@ def _alone() -> Iterator[None]:
         raise UserError("another `python -m src.report` runs in this repository; wait for it or stop it") from error
 
 
-def run(cells: list[Cell], workers: int, done: Callable[[Cell, dict[str, Any]], None]) -> None:
-    """Runs these cells, and gives each with its row to `done`; errors as `complete`."""
+def run(cells: list[Cell], workers: int, done: Callable[[list[Row]], None]) -> None:
+    """Runs these cells, and gives the rows of those that are done to `done`; errors as `complete`."""
     repository, program = root(), identity.of("train").program
-    missing = _collect(repository, program, cells, done)
+    others: set[str] = set()
+    missing = _collect(repository, program, cells, others, done)
     if not missing:
         return
     if is_shallow(repository):  # it cannot fetch them from the copies in which they ran, and does not say so
@@ -100,7 +103,7 @@ def run(cells: list[Cell], workers: int, done: Callable[[Cell, dict[str, Any]], 
         checked, alive = time.monotonic(), workers
         while missing:
             time.sleep(5)
-            before, missing = len(missing), _collect(repository, program, missing, done)
+            before, missing = len(missing), _collect(repository, program, missing, others, done)
             bar.update(before - len(missing))
             if missing and time.monotonic() - checked > 60:  # seldom: `dvc queue status` takes seconds from the workers
                 alive = _check(repository, program, missing, workers, alive)
@@ -199,33 +202,44 @@ def _asked(repository: Path) -> str:
 
 
 def _collect(
-    repository: Path, program: str, cells: list[Cell], done: Callable[[Cell, dict[str, Any]], None]
+    repository: Path, program: str, cells: list[Cell], others: set[str], done: Callable[[list[Row]], None]
 ) -> list[Cell]:
-    """Gives those that are done to `done`, and returns the others."""
-    commits, missing = experiments(repository), []
+    """Gives those that are done to `done`, and returns the others.
+
+    Args:
+        others: commits of other params or programs, which are not read again; more are added.
+    """
+    commits, rows = experiments(repository), {}
     for cell in cells:
-        row = _row(repository, program, cell, commits[cell.name]) if cell.name in commits else None
-        if row is None:
-            missing.append(cell)
+        commit = commits.get(cell.name)
+        if commit is None or commit in others:
+            continue
+        if row := _row(repository, program, cell, commit):
+            rows[cell.name] = row
         else:
-            done(cell, row)
-    return missing
+            others.add(commit)
+    if rows:
+        done(list(rows.values()))
+    return [cell for cell in cells if cell.name not in rows]
 
 
-def write_row(grid: Grid, cell: Cell, row: dict[str, Any]) -> None:
-    """Writes the row of a finished cell into cells.csv, in place of an older one."""
-    others = stored(grid.csv).query("name != @cell.name").to_dict("records")
-    write_csv(grid.csv, pd.DataFrame([*others, row], columns=COLUMNS).sort_values("name"))
+def write_rows(grid: Grid, rows: list[Row]) -> None:
+    """Writes the rows of finished cells into cells.csv, in place of older ones; all at once, since it may be long."""
+    before = stored(grid.csv)
+    kept = before[~before["name"].isin([row["name"] for row in rows])]
+    write_csv(grid.csv, pd.DataFrame([*kept.to_dict("records"), *rows], columns=COLUMNS).sort_values("name"))
 
 
-def _row(repository: Path, program: str, cell: Cell, commit: str) -> dict[str, Any] | None:
+def _row(repository: Path, program: str, cell: Cell, commit: str) -> Row | None:
     """The row of a cell from the experiment of that commit; None if it has other params, or another program ran it."""
-    texts = {name: call("git", "show", f"{commit}:./{name}", cwd=repository) for name in FILES}
+    texts = revisions.texts(repository, commit, FILES)
     lock = plain_yaml.parse(texts["dvc.lock"], f"{cell.name}:dvc.lock")
     trained = identity.recorded(lock["stages"]["train"])
+    if trained.program != program:
+        return None
     place = Path(f"{cell.name}:params.yaml")
     params_then = params.check(plain_yaml.parse(texts["params.yaml"], place), place)
-    if cell._replace(params=params_then).digest != cell.digest or trained.program != program:
+    if cell._replace(params=params_then).digest != cell.digest:
         return None
     noted = environment.of_training(trained.key)
     train, evaluated, audit = (json.loads(texts[f"metrics/{name}.json"]) for name in ("train", "eval", "audit"))

@@ -55,7 +55,7 @@ def convolved(layer: layers.Conv2D, pooling: layers.MaxPooling2D, values: tf.Ten
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
             by_filter = tf.transpose(kernel, (3, 0, 1, 2))
             inputs = [values, by_filter, convolution, largest, upstream]
-            found = tf.numpy_function(backward, inputs, [tf.float32] * 3, stateful=False)
+            found = tf.numpy_function(backward, inputs, [tf.float32] * 3, stateful=False, name="pooled_gradient")
             for of, tensor in zip((values, by_filter, bias), found, strict=True):
                 tensor.set_shape(of.shape)
             return [found[0], tf.transpose(found[1], (1, 2, 3, 0)), found[2]]
