@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from src import plain_yaml
 from src.core import pinning
 from src.errors import UserError
 
@@ -173,7 +173,6 @@ def get(repository: Path, commit: str, paths: Sequence[Path], folder: Path) -> l
     return copies
 
 
-def outputs(lock: str) -> dict[str, str]:
-    """Path -> hash of every output in the text of a dvc.lock."""
-    stages = plain_yaml.parse(lock, "dvc.lock")["stages"].values()
-    return {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+def outputs(lock: dict[str, Any]) -> dict[str, str]:
+    """Path -> hash of every output in what a dvc.lock holds."""
+    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}

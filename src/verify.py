@@ -28,13 +28,13 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
         for name in ("dvc.lock", "metrics/history.csv"):
             if not (copy / name).is_file():
                 raise UserError(f"{revision} has no {name}, so nothing to compare with; commit what dvc repro writes")
-        lock = (copy / "dvc.lock").read_text(encoding="utf-8")
+        lock = plain_yaml.read(copy / "dvc.lock")
         committed = outputs(lock)
         history = (copy / "metrics/history.csv").read_text(encoding="utf-8")
         _adapt(copy / "params.yaml", repository, threads)
         # Into the copy's own store, not the user's.
         call("dvc", "repro", "--force", cwd=copy, capture=False, MLFLOW_TRACKING_URI="")
-        again = outputs((copy / "dvc.lock").read_text(encoding="utf-8"))
+        again = outputs(plain_yaml.read(copy / "dvc.lock"))
         differing = [path for path in committed if again.get(path) != committed[path]]
         if not differing:
             if ignored := pinning.ignored():
@@ -43,7 +43,7 @@ def verify(repository: Path, revision: str, threads: int | None) -> list[str]:
             return []
         report = [f"different: {path} ({committed[path]} -> {again.get(path)})" for path in differing]
         report += _first_difference(history, (copy / "metrics/history.csv").read_text(encoding="utf-8"))
-    trained = identity.recorded(plain_yaml.parse(lock, "dvc.lock")["stages"]["train"])
+    trained = identity.recorded(lock["stages"]["train"])
     return report + _side_by_side(environment.of_training(trained.key), environment.fingerprint())
 
 

@@ -10,7 +10,7 @@ import mlflow
 import pytest
 
 from src.errors import UserError
-from src.revisions import UnknownRevision, clean_copy, get, resolve
+from src.revisions import UnknownRevision, clean_copy, get, resolve, texts
 from tests.conftest import Clone, clone_of
 
 ODD = '50% of "it" [b]'
@@ -119,6 +119,12 @@ def test_a_clean_copy_is_the_project_at_that_commit(tmp_path, inside, kind):
         assert git(copy, "rev-parse", "HEAD") == git(original, "rev-parse", "HEAD")
         assert not copy.is_relative_to(tmp_path)
     assert not copy.exists()
+    commit = git(project, "rev-parse", "HEAD")
+    assert texts(project, commit, ["dvc.yaml"]) == {"dvc.yaml": "3"}
+    with pytest.raises(UserError, match=f"{commit[:10]} cannot be read: .*none.yaml"):
+        texts(project, commit, ["none.yaml"])
+    with pytest.raises(UserError, match="eeeeeeeeee cannot be read: .*eeeeeeee"):
+        texts(project, "e" * 40, ["dvc.yaml"])
 
 
 def test_a_clean_copy_of_any_commit_but_one_without_the_project(project):

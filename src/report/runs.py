@@ -249,7 +249,7 @@ def _row(repository: Path, program: str, cell: Cell, commit: str) -> Row | None:
         "params": cell.digest,
         "program": program,
         "identity": trained.key[:16],
-        "model": outputs(texts["dvc.lock"])[MODEL.as_posix()],
+        "model": outputs(lock)[MODEL.as_posix()],
         "dataset": cell.params.dataset,
         "conv_layers": cell.params.conv_layers,
         "seed": cell.params.seed,
