@@ -13,8 +13,20 @@ from src import environment
 from src.core.files import replacing
 from src.report import markdown
 
-NAMES = ("pytorch", "epoch", "target", "mathematics", "profile", "preprocess", "predict", "growth", "grid", "idle")
-DRAWN = ("growth", "grid", "idle")  # always on drawn faces
+NAMES = (
+    "pytorch",
+    "epoch",
+    "target",
+    "mathematics",
+    "profile",
+    "preprocess",
+    "predict",
+    "growth",
+    "network",
+    "grid",
+    "idle",
+)
+DRAWN = ("growth", "network", "grid", "idle")  # always on drawn faces
 
 
 def run(name: str) -> None:
