@@ -123,7 +123,7 @@ def test_a_clean_copy_is_the_project_at_that_commit(tmp_path, inside, kind):
     assert texts(project, commit, ["dvc.yaml"]) == {"dvc.yaml": "3"}
     with pytest.raises(UserError, match=f"{commit[:10]} cannot be read: .*none.yaml"):
         texts(project, commit, ["none.yaml"])
-    with pytest.raises(UserError, match="eeeeeeeeee cannot be read: .*eeeeeeee"):
+    with pytest.raises(UserError, match=r"eeeeeeeeee cannot be read: .*eeeeeeee"):
         texts(project, "e" * 40, ["dvc.yaml"])
 
 
