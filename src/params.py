@@ -11,7 +11,17 @@ from copy import deepcopy
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from src import plain_yaml
@@ -65,6 +75,16 @@ def _printed(value: str) -> str:
     return value
 
 
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("one of them stands there twice")
+    return values
+
+
 def _folder(value: str) -> str:
     parts = PurePosixPath(value).parts  # without `//` and `.`
     if value.startswith("/") or "\\" in value or not parts or any(part.startswith(".") for part in parts):
@@ -89,6 +109,14 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "ham
 Align = Literal["none", "eyes"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Portable = bool | Literal["avx512"]
+Kind = TypeVar("Kind")
+ONE, SEVERAL = "[one]", "[several]"  # pydantic names them in an error, as the "[key]" of a dictionary
+OneOrSeveral = Annotated[  # a value or a list of them; here a tuple, and written again as one gives it
+    Annotated[Kind, Tag(ONE)] | Annotated[tuple[Kind, ...], Field(min_length=1, max_length=4), Tag(SEVERAL)],
+    Discriminator(lambda value: SEVERAL if isinstance(value, list | tuple) else ONE),
+    AfterValidator(_tuple),
+    PlainSerializer(lambda values: values[0] if len(values) == 1 else values),
+]
 
 
 class Section(BaseModel):
@@ -158,8 +186,8 @@ class Preprocess(Section):
 class Model(Section):
     filters: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=4, max_length=4)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    dropout_at: Literal["flatten", "dense", "blocks"] = "flatten"
-    dense_units: Annotated[int, Field(ge=1, le=65_536)]
+    dropout_at: Annotated[OneOrSeveral[Literal["flatten", "dense", "blocks"]], AfterValidator(_distinct)] = ("flatten",)
+    dense_units: OneOrSeveral[Annotated[int, Field(ge=1, le=65_536)]]
 
 
 class Augmentation(Section):
@@ -335,7 +363,7 @@ def described(error: ValidationError) -> list[str]:
 
 
 def _line(error: ErrorDetails) -> str:
-    place = [str(part) for part in error["loc"]]
+    place = [str(part) for part in error["loc"] if part not in (ONE, SEVERAL)]
     message = error["msg"].removeprefix("Value error, ")
     if place[-1:] == ["[key]"]:  # of a dictionary, behind the key itself
         return f"{_shown('.'.join(place[:-2]))}: {_shown(repr(place[-2]))} is not allowed: {message}"

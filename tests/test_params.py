@@ -102,6 +102,10 @@ def test_values_arrive_as_written(changed):
         ("model.dropout", 1.0, "less than 1"),
         ("model.dropout", float("nan"), "finite"),
         ("model.dense_units", 0, "greater than or equal to 1"),
+        ("model.dense_units", [], "at least 1 item"),
+        ("model.dense_units", [8, 7, 6, 5, 4], "at most 4 items"),
+        ("model.dropout_at", "conv", "'flatten', 'dense' or 'blocks'"),
+        ("model.dropout_at", ["dense", "dense"], "stands there twice"),
         ("augmentation.zoom", -0.1, "greater than or equal to 0"),
         ("augmentation.zoom", 1.0, "less than 1"),
         ("train.learning_rate", 0.0, "greater than 0"),
@@ -192,6 +196,7 @@ AS_WRITTEN = [
     MINE,
     {"layout.train": "./images//tr\u0061\u0308in/", "layout.labels": {"Tr\u0061\u0308ne": "SAD"}, "dataset": "ai2"},
     {"train.learning_rate": 1e-5, "model.dropout": 0, "evaluate.rotations": [-30, 0], "model.filters": [1, 2, 3, 4]},
+    {"model.dense_units": [1024, 512], "model.dropout_at": ["dense", "blocks"]},
     {"source": "kaggle", "kaggle": {"ai": "a/b/versions/3"}, "local_path": "faces//./a.zip ", "limits.total_bytes": 1},
 ]
 

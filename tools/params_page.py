@@ -83,8 +83,9 @@ class _Params:
 
 def allowed(schema: dict[str, Any]) -> str:
     """What a param may be, in words; only the rules of a single value, those between params are code."""
-    if "anyOf" in schema:
-        return " or ".join(allowed(one) for one in schema["anyOf"])
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return " or ".join(allowed(one) for one in schema[several])
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
@@ -95,6 +96,8 @@ def allowed(schema: dict[str, Any]) -> str:
         return f"{_count(schema, 'Properties')}names, each with a {allowed(schema['additionalProperties'])}"
     if schema["type"] == "array":
         items = schema["items"]
+        if "enum" in items:
+            return f"{_count(schema, 'Items')}of them as a list"
         return f"{_count(schema, 'Items')}{PLURALS[items['type']]}{_bounds(items)}"
     return f"{KINDS[schema['type']]}{_bounds(schema)}"
 

@@ -55,12 +55,12 @@ def stack(of: Architecture) -> list[layers.Layer]:
 
     Per convolutional layer: 3x3 'valid', 2x2 max pooling, ReLU, batch normalisation. The report pools twice
     in a row after the third; a fourth layer, which it does not have, pads 'same'. Pooling is left out where less
-    than 2x2 remains.
+    than 2x2 remains. Then hidden dense layers with ReLU, and one with softmax.
 
     Raises:
         ValueError: the input is too small for that many layers.
     """
-    size, at, rate = of.input_size, of.model.dropout_at, of.model.dropout
+    size, places = of.input_size, of.model.dropout_at
     parts = [layers.InputLayer((size, size, 1), name="input_layer")]
     for number, filters in enumerate(of.model.filters[: of.conv_layers], start=1):
         padding = "same" if number == 4 else "valid"
@@ -79,17 +79,22 @@ def stack(of: Architecture) -> list[layers.Layer]:
         # Behind the pooling it gives what it gives before it, on a quarter of the values.
         parts.append(layers.ReLU(name=f"relu_{number}"))
         parts.append(layers.BatchNormalization(name=f"norm_{number}"))
-        if at == "blocks":
-            parts.append(layers.Dropout(rate, seed=of.seed + number, name=f"dropout_{number}"))
-    dropout = layers.Dropout(rate, seed=of.seed, name="dropout")
-    return [
-        *parts,
-        *([dropout] if at == "flatten" else []),
-        layers.Flatten(name="flatten"),
-        layers.Dense(of.model.dense_units, activation="relu", name="dense"),
-        *([dropout] if at == "dense" else []),
-        layers.Dense(of.labels, activation="softmax", dtype="float32", name="emotion"),
-    ]
+        if "blocks" in places:
+            parts.append(_dropout(of, number))
+    further = iter((0, 5, 6, 7, 8))  # behind the blocks; 1 to 4 are theirs
+    if "flatten" in places:
+        parts.append(_dropout(of, next(further)))
+    parts.append(layers.Flatten(name="flatten"))
+    for number, units in enumerate(of.model.dense_units, start=1):
+        parts.append(layers.Dense(units, activation="relu", name="dense" if number == 1 else f"dense_{number}"))
+        if "dense" in places:
+            parts.append(_dropout(of, next(further)))
+    return [*parts, layers.Dense(of.labels, activation="softmax", dtype="float32", name="emotion")]
+
+
+def _dropout(of: Architecture, number: int) -> layers.Dropout:
+    """Each draws masks of its own."""
+    return layers.Dropout(of.model.dropout, seed=of.seed + number, name=f"dropout_{number}" if number else "dropout")
 
 
 def read(listed: list[dict[str, Any]]) -> dict[str, Any]:
@@ -101,8 +106,15 @@ def read(listed: list[dict[str, Any]]) -> dict[str, Any]:
         AttributeError, IndexError, KeyError, TypeError: it is not to be found there.
     """
     found = {layer["config"]["name"]: layer["config"] for layer in listed}
+    names = list(found)
+    flatten = names.index("flatten") if "flatten" in found else 0
     filters = [found[name]["filters"] for name in ("conv_1", "conv_2", "conv_3", "conv_4") if name in found]
     blocks = "dropout_1" in found
+    at = {
+        "flatten": names[flatten - 1] == "dropout",
+        "dense": any(name.startswith("dropout") for name in names[flatten:]),
+        "blocks": blocks,
+    }
     dropout = found.get("dropout_1" if blocks else "dropout", {"rate": 0, "seed": 0})
     return {
         "input_size": listed[0]["config"]["batch_shape"][1],
@@ -111,8 +123,8 @@ def read(listed: list[dict[str, Any]]) -> dict[str, Any]:
         "model": {
             "filters": [*filters, 1, 1, 1][:4],
             "dropout": dropout["rate"],
-            "dropout_at": "blocks" if blocks else "dense" if list(found)[-2] == "dropout" else "flatten",
-            "dense_units": found["dense"]["units"] if "dense" in found else 1,
+            "dropout_at": [place for place, there in at.items() if there] or "flatten",
+            "dense_units": [found[name]["units"] for name in names if name.startswith("dense")] or 1,
         },
         "seed": dropout["seed"] - blocks,
         "precision": listed[1]["config"]["dtype"]["config"]["name"],
@@ -139,8 +151,8 @@ def build(params: Params) -> keras.Sequential:
     if numbers > MOST_WEIGHTS or values > MOST_VALUES:
         raise UserError(
             f"conv_layers = {params.conv_layers}, model.filters = {list(model.filters)}, model.dense_units = "
-            f"{model.dense_units} and datasets.{params.dataset}.input_size = {size} make a network of {numbers:,} "
-            f"weights with {values:,} values in a layer; {MOST_WEIGHTS:,} and {MOST_VALUES:,} are the most"
+            f"{list(model.dense_units)} and datasets.{params.dataset}.input_size = {size} make a network of "
+            f"{numbers:,} weights with {values:,} values in a layer; {MOST_WEIGHTS:,} and {MOST_VALUES:,} are the most"
         )
     keras.utils.set_random_seed(params.seed)  # initial weights
     keras.config.set_dtype_policy(params.train.precision)

@@ -181,7 +181,7 @@ REFUSED = {
     "a name twice": (behind("norm_1", partial(layers.ReLU, name="relu_1")), "should have unique names"),
     "a layer twice": (lambda parts, _: parts.insert(4, parts[3]), "relu_1 stands twice in `stack`"),
     "a number where read does not look": (
-        lambda parts, of: instead("dense", partial(layers.Dense, of.model.dense_units, name="hidden"))(parts, of),
+        lambda parts, of: instead("dense", partial(layers.Dense, of.model.dense_units[0], name="hidden"))(parts, of),
         "config.layers.7.config.units = 5; give every layer",
     ),
     "no number where read looks": (

@@ -39,6 +39,8 @@ def test_a_fourth_layer_pads():
         ("flatten", ["norm_3 dropout flatten"]),
         ("dense", ["dense dropout emotion"]),
         ("blocks", ["norm_1 dropout_1 conv_2", "norm_2 dropout_2 conv_3", "norm_3 dropout_3 flatten"]),
+        (("dense", "blocks"), ["dropout_1 conv_2", "dropout_2 conv_3", "dropout_3 flatten", "dense dropout emotion"]),
+        (("flatten", "dense"), ["norm_3 dropout flatten", "dense dropout_5 emotion"]),
     ],
 )
 def test_dropout_is_where_the_param_says(at, places):
@@ -46,6 +48,17 @@ def test_dropout_is_where_the_param_says(at, places):
     names = " ".join(layer.name for layer in model.layers)
     assert all(place in names for place in places)
     assert names.count("dropout") == len(places)
+
+
+def test_several_hidden_layers_stand_in_their_order_each_with_a_dropout_of_its_own():
+    several = {"dense_units": (8, 4, 2), "dropout_at": ("flatten", "dense", "blocks")}
+    model = network.build(with_values(model=params.load().model.model_dump() | several))
+    assert shapes(model)[-9:] == [
+        "dropout 2x2x64", "flatten 256",
+        "dense 8", "dropout_5 8", "dense_2 4", "dropout_6 4", "dense_3 2", "dropout_7 2", "emotion 7",
+    ]  # fmt: skip
+    seeds = [layer.seed for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert len(set(seeds)) == len(seeds) == 7
 
 
 def test_it_computes_what_the_reports_listing_computes():

@@ -47,9 +47,21 @@ assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_every_network_that_is_built_loads_as_it_was_saved(tmp_path, layers, precision):
-    for at, size in (("flatten", 8), ("dense", 21), ("blocks", 48), ("flatten", 208)):
+    every = ["flatten", "dense", "blocks"]
+    for at, units, size in (
+        ("flatten", 3, 8),
+        ("dense", 3, 21),
+        ("blocks", 3, 48),
+        ("flatten", 3, 208),
+        ("dense", [3, 2], 48),
+        ("blocks", [3, 2, 4, 5], 48),
+        (["flatten", "dense"], 3, 48),
+        (["dense", "blocks"], [4, 3], 48),
+        (every, [2, 3, 4, 5], 48),
+    ):
         changes = {"portable": False, "train.precision": precision, "conv_layers": layers, "model.dropout_at": at}
-        changes |= {"model.dense_units": 3, "model.dropout": 0 if size == 21 else 0.5, "datasets.ai.input_size": size}
+        changes |= {"model.dense_units": units, "datasets.ai.input_size": size}
+        changes["model.dropout"] = 0 if size == 21 else 0.5
         values = params.changed(params.load().model_dump(mode="json"), changes)
         chosen = params.check(values, Path("params.yaml"))
         try:
