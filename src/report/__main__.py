@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from src import command
-from src.report import grid, page, runs
+from src.report import grid, page, runs, simulation
 
 
 def main() -> None:
@@ -21,10 +21,15 @@ def main() -> None:
         metavar="CELL",
         help="train one cell of each older program again (the soonest done, or these), and note if the bytes are equal",
     )
+    parser.add_argument(
+        "--simulate", type=int, nargs="?", const=300, metavar="GRIDS", help="try the rules on so many made-up grids"
+    )
     arguments = parser.parse_args()
     chosen = grid.read(arguments.folder)
     if arguments.confirm is not None:
         runs.confirm(chosen, arguments.confirm, arguments.workers)
+    elif arguments.simulate is not None:
+        simulation.simulate(chosen, arguments.simulate)
     elif not arguments.page:
         runs.complete(chosen, arguments.workers)
     page.write(chosen)

@@ -3,49 +3,38 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from src.report import comparisons, published
-from src.report.selection import (
-    FEWER_IMAGES,
-    SET_1,
-    SET_2,
-    TRAINING,
-    VALIDATION,
-    by_resolution,
-    depths,
-    finished,
-    mean_accuracy,
-)
+from src.report.selection import SET_1, SET_1_END, SET_2, SHARES, TRAINING, VALIDATION, Group, Runs, depths, resolutions
 
 
-def drawn(rows: pd.DataFrame, data: str) -> Iterator[tuple[str, Figure]]:
+def drawn(runs: Runs, data: str) -> Iterator[tuple[str, Figure]]:
     """Name and figure, in the page's order; `data` is part of every title."""
-    yield from _curves(rows, data)
-    yield from _depth(rows, data)
-    yield from _resolution(rows, data)
-    yield from _images(rows, data)
+    yield from _curves(runs, data)
+    yield from _depth(runs, data)
+    yield from _resolution(runs, data)
+    yield from _images(runs, data)
 
 
-def _curves(rows: pd.DataFrame, data: str) -> Iterator[tuple[str, Figure]]:
-    measured = {name: runs for name, runs in published.measured(rows).items() if len(runs)}
-    curves = {name: (_stacked(runs[TRAINING]), _stacked(runs[VALIDATION])) for name, runs in measured.items()}
+def _curves(runs: Runs, data: str) -> Iterator[tuple[str, Figure]]:
+    measured = {name: runs.of(configuration) for name, configuration in published.MEASURED.items() if name != "curve"}
+    curves = {name: (group.curve(TRAINING), group.curve(VALIDATION)) for name, group in measured.items() if group}
     if curves:
         yield "curves", comparisons.panels(curves, f"Accuracy per epoch: {data}")
-    if "curve" in curves:
+    if "set 1" in curves:
         points = {name: published.RUNS[name] for name in ("curve", "set 1")}
         title = f"Published points over measured runs: {data}"
-        yield "published", comparisons.published(*curves["curve"], points, title)
+        yield "published", comparisons.published(*curves["set 1"], points, title)
 
 
-def _depth(rows: pd.DataFrame, data: str) -> Iterator[tuple[str, Figure]]:
+def _depth(runs: Runs, data: str) -> Iterator[tuple[str, Figure]]:
     points, costs = {}, {}
     for configuration in (SET_1, SET_2):
-        by_layers = finished(rows, depths(configuration))
+        by_layers = runs.finished(depths(configuration))
         if len(by_layers) > 1:
-            operations = {layers: runs["operations"].iloc[0] / 1e6 for layers, runs in by_layers.items()}
-            accuracies = {layers: _accuracies(runs) for layers, runs in by_layers.items()}
+            operations = {layers: group.runs["operations"].iloc[0] / 1e6 for layers, group in by_layers.items()}
+            accuracies = {layers: _accuracies(group) for layers, group in by_layers.items()}
             points[configuration.dataset] = list(accuracies.items())
             costs[configuration.dataset] = [(f"conv {n}", operations[n], accuracies[n]) for n in by_layers]
     if points:
@@ -53,27 +42,25 @@ def _depth(rows: pd.DataFrame, data: str) -> Iterator[tuple[str, Figure]]:
         yield "cost", comparisons.costs(costs, "million operations per image", f"Accuracy and its cost: {data}")
 
 
-def _resolution(rows: pd.DataFrame, data: str) -> Iterator[tuple[str, Figure]]:
+def _resolution(runs: Runs, data: str) -> Iterator[tuple[str, Figure]]:
     points = {
-        f"ai2, the same images, {layers} layers": [(float(size), _accuracies(runs)) for size, runs in by_size.items()]
-        for layers, by_size in by_resolution(rows).items()
+        f"ai2, the same images, {layers} layers": [(float(size), _accuracies(group)) for size, group in by_size.items()]
+        for layers, by_size in resolutions(runs).items()
     }
     if points:
         title = f"Accuracy and resolution: {data}"
         yield "resolution", comparisons.against(points, "pixels a side", title, log=True)
 
 
-def _images(rows: pd.DataFrame, data: str) -> Iterator[tuple[str, Figure]]:
-    tables = finished(rows, FEWER_IMAGES | {1: SET_1})
-    points = [(float(runs["train_images"].iloc[0]), _accuracies(runs)) for runs in tables.values()]
+def _images(runs: Runs, data: str) -> Iterator[tuple[str, Figure]]:
+    groups = runs.finished({**SHARES, 1: SET_1})
+    points = [(float(group.runs["train_images"].iloc[0]), _accuracies(group)) for group in groups.values()]
     if len(points) > 1:
         title = f"Accuracy and data: {data}"
         yield "images", comparisons.against({"ai": points}, "training images", title, log=True)
 
 
-def _accuracies(runs: pd.DataFrame) -> np.ndarray:
-    return mean_accuracy(runs).to_numpy()
-
-
-def _stacked(curves: pd.Series) -> np.ndarray:
-    return np.array(curves.tolist())
+def _accuracies(group: Group) -> np.ndarray:
+    """Those of runs of set 1 as they were after 50 epochs, since others are as long."""
+    end = min(SET_1_END, group.epochs) if group.configuration == SET_1 else None
+    return group.values(group.configuration.validation(end)).to_numpy()

@@ -39,6 +39,7 @@ class Cell(NamedTuple):
     varied: dict[str, object]  # what sets it apart, besides dataset, layers and seed
     changes: dict[str, object]  # all that it changes in params.yaml
     params: Params  # all that it then has
+    timed: bool  # it runs alone
 
     @property
     def digest(self) -> str:
@@ -55,7 +56,11 @@ class Content(Section):
 
     data: str  # what the faces are, for every title
     params: dict[str, Any]  # of every cell
+    stand_ins: tuple[str, ...] = ()  # datasets that are not the report's own
     cells: list[dict[str, Any]]  # each is the product of its lists
+    timed: tuple[
+        dict[str, Any], ...
+    ] = ()  # as well; they run when all others have, one at a time, for how long they take
 
 
 class Grid(NamedTuple):
@@ -63,6 +68,7 @@ class Grid(NamedTuple):
 
     folder: Path
     data: str
+    stand_ins: frozenset[str]
     cells: list[Cell]
 
     @property
@@ -82,7 +88,8 @@ class Grid(NamedTuple):
 
     def rows(self) -> pd.DataFrame:
         """Those of `finished` that can stand beside each other: trained by programs that give the same bytes."""
-        return Programs.read(self.folder).comparable(self.finished())
+        rows = Programs.read(self.folder).comparable(self.finished())
+        return rows.assign(timed=rows["name"].isin([cell.name for cell in self.cells if cell.timed]))
 
     def missing(self) -> list[Cell]:
         """The cells without a row, and those whose row is of a program that was shown to give other bytes by now."""
@@ -95,7 +102,7 @@ def stored(path: Path) -> pd.DataFrame:
     """cells.csv as it is, with rows of other params too."""
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
-    text = ("name", "params", "program", "identity", "model", "commit", "environment", *CURVES)
+    text = ("name", "params", "program", "identity", "model", "dense_units", "commit", "environment", *CURVES)
     table = pd.read_csv(path, dtype=dict.fromkeys(text, str)).reindex(columns=COLUMNS)  # some came later than rows
     unbound = table["program"].isna()
     return table.assign(
@@ -112,20 +119,31 @@ def read(folder: Path) -> Grid:
     path = folder / "grid.yaml"
     content = params.validated(Content, plain_yaml.read(path), path)
     defaults = plain_yaml.read(root() / "params.yaml")
-    entries = [{name: _list(value) for name, value in entry.items()} for entry in content.cells]
-    count = sum(math.prod(map(len, entry.values())) for entry in entries)
+    if unknown := sorted(set(content.stand_ins) - set(defaults["datasets"])):
+        raise UserError(f"{path}: stand_ins names {', '.join(unknown)}, which params.yaml does not describe")
+    entries = [
+        ({name: _list(value) for name, value in entry.items()}, timed)
+        for listed_cells, timed in ((content.cells, False), (content.timed, True))
+        for entry in listed_cells
+    ]
+    count = sum(math.prod(map(len, entry.values())) for entry, _ in entries)
     if count > MOST_CELLS:
         raise UserError(f"{path}: {count} cells, and {MOST_CELLS} is the most that one grid may have")
     named: dict[str, Cell] = {}
-    for entry in entries:
+    for entry, timed in entries:
         unnamed = {*NAMED, *(name for name in PLACE if len(entry.get(name, ())) < 2)}
         for chosen in (dict(zip(entry, values, strict=True)) for values in product(*entry.values())):
             checked = _params(path, defaults, content.params | chosen)
             varied = {param: value for param, value in chosen.items() if param not in unnamed}
-            cell = Cell(_name(folder.name, checked, varied), varied, content.params | chosen, checked)
+            cell = Cell(_name(folder.name, checked, varied), varied, content.params | chosen, checked, timed)
             if (other := named.setdefault(cell.name, cell)).params != cell.params:
                 raise UserError(f"{path}: two cells would both be called {cell.name}: {other.changes} {cell.changes}")
-    return Grid(folder, content.data, list(named.values()))
+    return Grid(folder, content.data, frozenset(content.stand_ins), list(named.values()))
+
+
+def listed(value: object) -> str:
+    """A param's value, or those of a list, as part of a name or of a row: 1024-512."""
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _list(value: object) -> list[Any]:
@@ -144,7 +162,8 @@ def _params(path: Path, defaults: dict[str, Any], changes: dict[str, Any]) -> Pa
 def _name(group: str, values: Params, varied: dict[str, Any]) -> str:
     """E.g. report-ai-conv3-dropout-0.0-seed1: names that are alike stand together in `dvc exp show` and `mlflow ui`."""
     other = [
-        f"{_short(name)}-{Path(str(value)).stem if name == 'local_path' else value}" for name, value in varied.items()
+        f"{_short(name)}-{Path(str(value)).stem if name == 'local_path' else listed(value)}"
+        for name, value in varied.items()
     ]
     parts = [group, values.dataset, f"conv{values.conv_layers}", *other, f"seed{values.seed}"]
     return re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(parts))

@@ -4,15 +4,22 @@ import re
 from pathlib import Path
 from string import Template
 
+import numpy as np
 import pandas as pd
 
 from src.core.files import replacing
-from src.report import claims, figures, markdown, published, unpublished
+from src.report import claims, figures, markdown, published, rules, simulation, unpublished
 from src.report.grid import Grid
 from src.report.programs import Programs
-from src.report.rules import FAILS, HOLDS, OPEN, Finding
-from src.report.selection import TRAINING, VALIDATION, mean_accuracy
+from src.report.rules import FAILS, HOLDS, OPEN, Finding, findings
+from src.report.selection import SET_1_END, TRAINING, VALIDATION, Runs, mean_accuracy
+from src.report.statistics import Measured
 
+COSTS = """## Costs
+
+Seconds are those of the fastest of a few epochs, on one core, while nothing else ran.
+
+{table}"""
 TEMPLATE = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8"))
 
 
@@ -26,7 +33,7 @@ def write(grid: Grid) -> None:
     with replacing(grid.folder / "figures") as folder:
         folder.mkdir()
         names = []
-        for name, figure in figures.drawn(rows, grid.data):
+        for name, figure in figures.drawn(Runs(rows), grid.data):
             figure.savefig(folder / f"{name}.png", dpi=100, metadata={"Software": None})
             names.append(name)
     with replacing(grid.folder / "README.md") as path:
@@ -35,7 +42,8 @@ def write(grid: Grid) -> None:
 
 def text(grid: Grid, rows: pd.DataFrame, figure_names: list[str]) -> str:
     """The page in Markdown, of the finished cells' `rows`; the figures are shown in the order of their names here."""
-    comparison, findings = published.comparison(rows), claims.findings(rows)
+    runs = Runs(rows)
+    comparison, found = published.comparison(runs), findings(claims.CLAIMS, runs)
     inside = comparison["published inside"]
     filled = TEMPLATE.substitute(
         data=grid.data,
@@ -44,16 +52,22 @@ def text(grid: Grid, rows: pd.DataFrame, figure_names: list[str]) -> str:
         incomplete=" **The page is incomplete: run the command again.**" if grid.missing() else "",
         left_out=_left_out(grid, rows),
         folder=grid.folder.as_posix(),
-        verdicts="\n\n".join(_reached(verdict, findings) for verdict in (HOLDS, FAILS, OPEN)),
+        verdicts=_verdicts(found, findings(claims.CLAIMS, runs, grid.stand_ins), grid.stand_ins),
+        checks=len(rules.checks(runs)),
         points=len(inside),
         inside=sum(inside == "yes"),
         outside=sum(inside == "no"),
         unsaid=sum(inside == "cannot be said"),
         comparison=markdown.table(comparison),
-        unpublished=unpublished.section(rows),
-        claims=markdown.table(_claims(findings)),
+        together=markdown.table(published.together(runs)),
+        unpublished=unpublished.section(runs),
+        claims=markdown.table(_claims(found)),
+        pooled=_pooled(runs),
+        hardly=_hardly(runs),
+        simulation=simulation.section(grid.folder),
         figures="\n\n".join(f"![{name.replace('_', ' ')}](figures/{name}.png)" for name in figure_names),
-        table_of_cells=markdown.table(_cells(rows)),
+        table_of_cells=markdown.table(_cells(rows[~rows["timed"]])),
+        costs=_costs(runs),
         programs=Programs.read(grid.folder).described(rows),
         commits=_distinct(rows["commit"]),
         environments=_distinct(rows["environment"]),
@@ -73,21 +87,76 @@ def _left_out(grid: Grid, rows: pd.DataFrame) -> str:
     )
 
 
-def _reached(verdict: str, findings: dict[str, Finding]) -> str:
-    names = [_said(name) for name, finding in findings.items() if finding.verdict == verdict]
-    return "\n".join([f"**{verdict.capitalize()}**", "", *(f"- {name}" for name in names or ["none"])])
+def _verdicts(found: dict[str, Finding], about: dict[str, Finding], stand_ins: frozenset[str]) -> str:
+    """Lists of the claims by their verdict, first of those that speak of the report's own sets alone."""
+    own = {name: finding for name, finding in found.items() if not claims.CLAIMS[name].datasets & stand_ins}
+    parts = [_listed(f"**{verdict.capitalize()}**", own, verdict) for verdict in (HOLDS, FAILS, OPEN) if own]
+    others = {name: finding for name, finding in found.items() if name not in own}
+    if others and own:
+        names = ", ".join(sorted(stand_ins))
+        parts.append(
+            f"These speak of a set that nobody else has. What follows is said on the stand-in for it ({names})."
+        )
+    elif others:
+        parts.append("None of this is about the report, as no set is its own.")
+    parts += [_listed(f"**On the stand-in: {verdict}**", others, verdict) for verdict in (HOLDS, FAILS, OPEN) if others]
+    if certain := [name for name in others if about[name].verdict != OPEN]:
+        parts.append(
+            f"What the report's own sets decide of these: {', '.join(f'{n} {about[n].verdict}' for n in certain)}."
+        )
+    return "\n\n".join(parts)
 
 
-def _claims(findings: dict[str, Finding]) -> pd.DataFrame:
+def _listed(title: str, found: dict[str, Finding], verdict: str) -> str:
+    lines = [
+        f"- {_said(name)}. *What would change it: {finding.changes}.*"
+        for name, finding in found.items()
+        if finding.verdict == verdict
+    ]
+    return "\n".join([title, "", *(lines or ["- none"])])
+
+
+def _claims(found: dict[str, Finding]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": _said(name),
             "decided by": claims.CLAIMS[name].rule,
-            "numbers": finding.numbers,
+            "numbers": finding.decision.numbers,
+            "p, adjusted": f"{finding.value:.2g}",
             "verdict": f"**{finding.verdict}**",
         }
-        for name, finding in findings.items()
+        for name, finding in found.items()
     )
+
+
+def _pooled(runs: Runs) -> str:
+    """How single runs vary, and where that is pooled."""
+    measured, said = Measured(runs), {}
+    for group in runs.groups.values():
+        spread = measured.spread(group.configuration.validation(min(SET_1_END, group.epochs)))
+        if spread.pooled:
+            said[group.setting] = (
+                f"{group.setting[0]} at {group.setting[1]} pixels: {np.sqrt(spread.variance):.4f} over {spread.pooled} "
+                f"configurations ({spread.freedom:.0f} degrees of freedom)"
+            )
+    return "; ".join(said.values()) or "nowhere"
+
+
+def _hardly(runs: Runs) -> str:
+    names = [name for group in runs.groups.values() if not group.learned for name in group.runs["name"]]
+    return f"Diverged or hardly learned, and pooled with no others: {', '.join(names)}." if names else ""
+
+
+def _costs(runs: Runs) -> str:
+    timed = runs.timed
+    if timed.empty:
+        return ""
+    columns = {"convolutional layers": "conv_layers", "dense units": "dense_units", "dropout at": "dropout_at"}
+    table = pd.DataFrame({header: timed[name] for header, name in columns.items()})
+    table["parameters"] = timed["parameters"].map("{:,}".format)
+    table["operations"] = (timed["operations"] / 1e6).map("{:.2f} M".format)
+    table["seconds an epoch"] = timed["seconds_per_epoch"]
+    return COSTS.format(table=markdown.table(table))
 
 
 def _said(name: str) -> str:
@@ -104,7 +173,6 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
             "validation, last ten": mean_accuracy(rows, VALIDATION).map("{:.4f}".format),
             "parameters": rows["parameters"].map("{:,}".format),
             "operations": (rows["operations"] / 1e6).map("{:.2f} M".format),
-            "s / epoch": rows["seconds_per_epoch"],
         }
     )
 

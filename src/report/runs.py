@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from src import environment, identity, params, plain_yaml, progress, revisions
 from src.core.files import MODEL, root, write_csv
 from src.errors import UserError
-from src.report.grid import COLUMNS, CURVES, Cell, Grid, stored
+from src.report.grid import COLUMNS, CURVES, Cell, Grid, listed, stored
 from src.report.programs import Programs
 from src.revisions import call, experiments, is_shallow, outputs, resolve
 
@@ -31,17 +31,20 @@ FILES = (
 
 
 def complete(grid: Grid, workers: int) -> None:
-    """Runs what is missing, `workers` cells at a time; rows are written as soon as their cells are done.
+    """Runs what is missing, `workers` cells at a time, at last those that are timed, one at a time.
 
-    Whatever is stopped, and when: run it again. Experiments that are done are collected, those that wait in the queue
-    are waited for, a training that was cut off goes on from its checkpoint.
+    Rows are written as soon as their cells are done. Whatever is stopped, and when: run it again. Experiments that are
+    done are collected, those that wait in the queue are waited for, a training that was cut off goes on from its
+    checkpoint.
 
     Raises:
         UserError: an experiment failed (rows of the others are kept), this command runs already, or cells are missing
             in a shallow clone.
     """
     with _alone():
-        run(grid.missing(), workers, partial(write_rows, grid))
+        run([cell for cell in grid.missing() if not cell.timed], workers, partial(write_rows, grid))
+        for cell in [cell for cell in grid.missing() if cell.timed]:  # each by itself, so that no two can meet
+            run([cell], 1, partial(write_rows, grid))
 
 
 def confirm(grid: Grid, names: list[str], workers: int) -> None:
@@ -255,8 +258,8 @@ def _row(repository: Path, program: str, cell: Cell, commit: str) -> Row | None:
         "seed": cell.params.seed,
         "epochs": cell.params.epochs,
         "input_size": cell.params.data.input_size,
-        "dense_units": cell.params.model.dense_units,
-        "dropout_at": cell.params.model.dropout_at,
+        "dense_units": listed(cell.params.model.dense_units),
+        "dropout_at": listed(cell.params.model.dropout_at),
         "varied": json.dumps(cell.varied),
         "train_images": sum(audit["images"]["train"].values()),
         "scored_images": evaluated["images"],
