@@ -34,7 +34,7 @@ def _compared(published: float, runs: Runs, place: Accuracy) -> dict[str, object
     single, group = Measured(runs, Conditions(window=1)), runs.of(place.configuration)
     one_more, deviation = single.one_more(place), np.sqrt(single.spread(place).variance)
     too_short = f"runs end at epoch {group.epochs}" if group else NOT_RUN
-    known = one_more.n and np.isfinite(one_more.half)
+    known = one_more.n and 0 < deviation < np.inf
     inside = "yes" if one_more.low <= published <= one_more.high else "no"
     return {
         "measured at that epoch": number(one_more.mean) if one_more.n else too_short,
@@ -74,7 +74,7 @@ def joint(runs: Runs, configuration: Configuration, curve: str, points: Mapping[
     samples = [other.curve(curve)[:, epochs - 1] for other in alike(runs, group) if other.epochs >= epochs.max()]
     residuals = np.concatenate([sample - sample.mean(axis=0) for sample in samples])
     count, freedom = len(epochs), len(residuals) - len(samples)
-    if freedom < count:
+    if freedom < count or np.linalg.matrix_rank(residuals.T @ residuals) < count:
         return float("nan")
     measured = group.curve(curve)[:, epochs - 1]
     off = np.array(list(points.values())) - measured.mean(axis=0)

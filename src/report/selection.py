@@ -145,6 +145,8 @@ def depths(configuration: Configuration) -> dict[int | float, Configuration]:
 def costs(runs: Runs) -> dict[str, dict[int, float]]:
     """Of each reading of the network that was timed on set 1, twice: layers, one to three -> what it costs."""
     found: dict[str, dict[int, float]] = {}
+    if runs.timed.empty:
+        return {}
     timed = runs.timed[(runs.timed["dataset"] == SET_1.dataset) & (runs.timed["conv_layers"] < 4)]
     for (units, place), table in timed.sort_values("conv_layers").groupby(["dense_units", "dropout_at"]):
         reading = f"{units} units, dropout at {place}"

@@ -122,12 +122,13 @@ def ends(configuration: Configuration, effects: Mapping[str, float]) -> tuple[fl
     return training, validation
 
 
-def rows(grid: Grid, effects: Mapping[str, float], random: np.random.Generator | None) -> pd.DataFrame:
-    """As `Grid.rows`, made up; without `random` what many runs would give."""
-    return pd.DataFrame(_row(cell, effects, random) for cell in grid.cells if not cell.timed)
+def rows(grid: Grid, world: World, random: np.random.Generator, noise: float = 1) -> pd.DataFrame:
+    """As `Grid.rows`, made up; with so many times the usual noise."""
+    effects = EFFECTS | dict(world.effects)
+    return pd.DataFrame(_row(cell, effects, random, noise) for cell in grid.cells if not cell.timed)
 
 
-def _row(cell: Cell, effects: Mapping[str, float], random: np.random.Generator | None) -> dict[str, object]:
+def _row(cell: Cell, effects: Mapping[str, float], random: np.random.Generator, noise: float) -> dict[str, object]:
     varied = {name: value for name, value in cell.varied.items() if name != "epochs"}
     configuration = Configuration(cell.params.dataset, cell.params.conv_layers, varied)
     later = effects["training, epoch 100 minus 50"], effects["epoch 100 minus 50"]
@@ -136,9 +137,7 @@ def _row(cell: Cell, effects: Mapping[str, float], random: np.random.Generator |
     for end, gain, of_run, of_epoch in zip(ends(configuration, effects), later, OF_RUNS, OF_EPOCHS, strict=True):
         rises = np.exp(-epochs / min(8, cell.params.epochs / 6))
         curve = end - 0.2 * rises + gain * np.clip((epochs - SET_1_END) / 40, 0, 1)
-        if random:
-            curve = curve + random.normal(0, of_run) + random.normal(0, of_epoch, len(epochs))
-        curves.append(curve)
+        curves.append(curve + noise * (random.normal(0, of_run) + random.normal(0, of_epoch, len(epochs))))
     return {
         "name": cell.name,
         "dataset": cell.params.dataset,
@@ -159,7 +158,7 @@ def simulate(grid: Grid, grids: int) -> None:
     streams = np.random.SeedSequence(params.load().seed).spawn(len(WORLDS) * grids)
     for number, stream in enumerate(progress.bar(streams, unit="grid")):
         world = WORLDS[number % len(WORLDS)]
-        made = Runs(rows(grid, world.effects, np.random.default_rng(stream)))
+        made = Runs(rows(grid, world, np.random.default_rng(stream)))
         for name, finding in findings(CLAIMS, made).items():
             if name in world.truth:
                 counts[name, world.truth[name], finding.verdict] += 1

@@ -16,7 +16,7 @@ from src.report.selection import VALIDATION, Accuracy, Configuration, Runs, cost
 from src.report.statistics import Conditions, Estimate, Measured, equal_variances, holm
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-REAL = grid.read(REPOSITORY / "docs" / "results")
+REAL = grid.read(REPOSITORY / "docs" / "next" / "results")
 ONE, OTHER, THIRD = (Configuration("ai", layers) for layers in (1, 2, 3))
 
 
@@ -33,6 +33,8 @@ def runs(*samples: list[float], noise: float = 0.0, epochs: int = 20) -> Runs:
                 "epochs": epochs,
                 "input_size": 48,
                 "varied": "{}",
+                "dense_units": "512",
+                "dropout_at": "flatten",
                 "majority": 0.25,
                 "timed": False,
                 "accuracy": np.full(epochs, 0.8),
@@ -168,7 +170,7 @@ ABOVE = {
 
 def test_a_verdict_that_hangs_on_one_seed_is_open_and_says_on_which():
     one = [0.64, 0.60, 0.60, 0.60, 0.60]
-    sure, unsure = (findings(ABOVE, runs(one, [value - gap for value in one]))["it"] for gap in (0.1, 0.025))
+    sure, unsure = (findings(ABOVE, runs(one, [value - gap for value in one]))["it"] for gap in (0.1, 0.03))
     assert (sure.verdict, sure.changed) == (HOLDS, ())
     assert unsure.alone == HOLDS
     assert unsure.verdict == OPEN
@@ -177,10 +179,10 @@ def test_a_verdict_that_hangs_on_one_seed_is_open_and_says_on_which():
 
 def test_a_verdict_that_hangs_on_the_window_is_open():
     def made(epochs_below: int) -> Runs:
-        made = runs([0.60, 0.61, 0.62], [0.50, 0.51, 0.52])
+        made = runs([0.64, 0.65, 0.66], [0.50, 0.51, 0.52])
         for group in made.groups.values():
             if group.configuration == ONE:
-                group.curve(VALIDATION)[:, -epochs_below:] -= 0.2
+                group.curve(VALIDATION)[:, -epochs_below:] -= 0.25
         return made
 
     assert findings(ABOVE, made(20))["it"].verdict == FAILS
@@ -190,11 +192,10 @@ def test_a_verdict_that_hangs_on_the_window_is_open():
 
 def test_a_verdict_that_only_pooling_gives_is_open():
     other = [[0.5 + 0.01 * number, 0.501 + 0.01 * number] for number in range(4)]
-    made = runs([0.60, 0.603], [0.590, 0.593], *other)
-    assert findings(ABOVE, made)["it"].alone == HOLDS
-    assert "with each configuration's own variance" in findings(ABOVE, made)["it"].changed or (
-        findings(ABOVE, made)["it"].verdict == HOLDS
-    )
+    found = findings(ABOVE, runs([0.600, 0.604], [0.592, 0.590], *other))["it"]
+    assert found.alone == HOLDS
+    assert found.verdict == OPEN
+    assert "with each configuration's own variance" in found.changed
 
 
 def test_every_seed_is_left_out_once():
@@ -224,8 +225,8 @@ def test_a_rule_in_words_names_the_bounds_that_decide_it(name):
 
 
 @pytest.mark.parametrize("world", simulation.WORLDS)
-def test_each_rule_says_what_is_true_where_nothing_is_left_to_luck(world):
-    made = simulation.rows(REAL, world.effects, None)
+def test_each_rule_says_what_is_true_where_hardly_anything_is_left_to_luck(world):
+    made = simulation.rows(REAL, world, np.random.default_rng(0), noise=0.05)
     found = findings(CLAIMS, Runs(made))
     for name, truth in world.truth.items():
         if truth != simulation.EDGE:
