@@ -263,12 +263,12 @@ class Finding(NamedTuple):
     def changes(self) -> str:
         """What would change the verdict, in words."""
         if self.alone == OPEN:
-            return "not enough is known" if self.value == 1 else f"more seeds, perhaps: p = {self.value:.2g}"
+            return "more runs" if self.value == 1 else f"more runs, perhaps: p = {self.value:.2g}"
         if self.changed:
-            return f"it {self.alone} (p = {self.value:.2g}), but not {', nor '.join(self.changed)}"
+            return f"more runs: it {self.alone} (p = {self.value:.2g}), but is open {', '.join(self.changed)}"
         if math.isnan(self.decision.margin):
-            return "no check"
-        return f"no check; an effect that is {self.decision.margin:.4f} nearer to the bound (p = {self.value:.2g})"
+            return "none of the checks"
+        return f"none of the checks; an effect {self.decision.margin:.4f} nearer to the bound (p = {self.value:.2g})"
 
 
 def checks(runs: Runs) -> dict[str, Conditions]:
