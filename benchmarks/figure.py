@@ -17,7 +17,7 @@ def read(name: str) -> pd.DataFrame:
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     table = pd.DataFrame(lines[2:], columns=lines[0]).map(lambda cell: cell.replace(",", ""))
     numbers = table.apply(pd.to_numeric, errors="coerce")
-    return table.assign(**{name: column for name, column in numbers.items() if column.notna().all()})
+    return table.assign(**{str(name): column for name, column in numbers.items() if column.notna().all()})
 
 
 def panels() -> dict[tuple[str, str], Series]:
@@ -27,7 +27,8 @@ def panels() -> dict[tuple[str, str], Series]:
     work = "million operations an image"
     return {
         ("images", "seconds"): {
-            f"{stage} stage": (table["images"], table["seconds"]) for stage, table in stages.groupby("stage", sort=False)
+            f"{stage} stage": (table["images"], table["seconds"])
+            for stage, table in stages.groupby("stage", sort=False)
         },
         (work, "seconds an epoch"): {
             "side, 24 to 192 pixels": (sides[work], sides["seconds an epoch"]),

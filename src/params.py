@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -111,12 +111,15 @@ Precision = Literal["float32", "mixed_bfloat16"]
 Portable = bool | Literal["avx512"]
 Kind = TypeVar("Kind")
 ONE, SEVERAL = "[one]", "[several]"  # pydantic names them in an error, as the "[key]" of a dictionary
-OneOrSeveral = Annotated[  # a value or a list of them; here a tuple, and written again as one gives it
-    Annotated[Kind, Tag(ONE)] | Annotated[tuple[Kind, ...], Field(min_length=1, max_length=4), Tag(SEVERAL)],
-    Discriminator(lambda value: SEVERAL if isinstance(value, list | tuple) else ONE),
-    AfterValidator(_tuple),
-    PlainSerializer(lambda values: values[0] if len(values) == 1 else values),
-]
+if TYPE_CHECKING:
+    OneOrSeveral = tuple[Kind, ...]
+else:
+    OneOrSeveral = Annotated[  # a value or a list of them; here a tuple, and written again as one gives it
+        Annotated[Kind, Tag(ONE)] | Annotated[tuple[Kind, ...], Field(min_length=1, max_length=4), Tag(SEVERAL)],
+        Discriminator(lambda value: SEVERAL if isinstance(value, list | tuple) else ONE),
+        AfterValidator(_tuple),
+        PlainSerializer(lambda values: values[0] if len(values) == 1 else values),
+    ]
 
 
 class Section(BaseModel):

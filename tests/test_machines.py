@@ -52,6 +52,7 @@ def test_portable_promises_its_bits_for_x86_64(machine, promised):
     assert environment.portable_here(machine) == promised
 
 
+@pytest.mark.slow
 def test_on_another_kind_of_machine_portable_runs_and_says_what_is_not_promised(reproduced):
     """The kernel gives it another name; what it computes is the same here."""
     if not shutil.which("setarch"):

@@ -199,6 +199,7 @@ def test_a_project_that_was_moved_predicts_with_the_models_of_its_old_runs(repro
     moved.run("python", "-c", load, MLFLOW_EXPERIMENT_NAME="face-emotions")
 
 
+@pytest.mark.slow
 def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_repositorys_mlflow(reproduced, client):
     shutil.copy(reproduced.path / "data/raw.zip", reproduced.path.parent / "faces.zip")
     local = ["-S", "source=local", "-S", "local_path=../faces.zip"]

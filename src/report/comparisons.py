@@ -1,5 +1,7 @@
 """Several runs in one picture: curves and points in, matplotlib Figure out. A curve is an array (seeds, epochs)."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,7 +27,7 @@ def panels(curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figu
 
 
 def published(
-    train: np.ndarray, validation: np.ndarray, points: dict[str, dict[int, list[float]]], title: str
+    train: np.ndarray, validation: np.ndarray, points: Mapping[str, Mapping[int, Sequence[float]]], title: str
 ) -> Figure:
     """The measured band with the published points of each named run (epoch: accuracy, validation accuracy) over it."""
     figure = Figure(figsize=(8, 5), layout="constrained")

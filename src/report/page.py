@@ -15,6 +15,7 @@ from src.report.rules import FAILS, HOLDS, OPEN, Finding, findings
 from src.report.selection import SET_1_END, TRAINING, VALIDATION, Runs, mean_accuracy
 from src.report.statistics import Measured
 
+SIMULATED = " [How often such rules are right](#how-often-the-rules-are-right) was tried on made-up grids."
 COSTS = """## Costs
 
 Seconds are those of the fastest of a few epochs, on one core, while nothing else ran.
@@ -45,6 +46,7 @@ def text(grid: Grid, rows: pd.DataFrame, figure_names: list[str]) -> str:
     runs = Runs(rows)
     comparison, found = published.comparison(runs), findings(claims.CLAIMS, runs)
     inside = comparison["published inside"]
+    simulated = simulation.section(grid.folder)
     filled = TEMPLATE.substitute(
         data=grid.data,
         finished=len(rows),
@@ -64,7 +66,8 @@ def text(grid: Grid, rows: pd.DataFrame, figure_names: list[str]) -> str:
         claims=markdown.table(_claims(found)),
         pooled=_pooled(runs),
         hardly=_hardly(runs),
-        simulation=simulation.section(grid.folder),
+        simulation=simulated,
+        simulated=SIMULATED if simulated else "",
         figures="\n\n".join(f"![{name.replace('_', ' ')}](figures/{name}.png)" for name in figure_names),
         table_of_cells=markdown.table(_cells(rows[~rows["timed"]])),
         costs=_costs(runs),

@@ -117,7 +117,9 @@ class LargerImages(NamedTuple):
         gain, shown = NOTHING, []
         for layers, sizes in resolutions(measured.runs).items():
             small = sizes.pop(self.than, None)
-            for size, group in sizes.items() if small else ():
+            if small is None:
+                continue
+            for size, group in sizes.items():
                 samples = (one.configuration.validation() for one in (group, small))
                 gain = measured.difference(*samples) if size > self.than else NOTHING
                 shown.append(f"{layers} layers, {size} minus {self.than} pixels: {gain}")

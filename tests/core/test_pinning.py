@@ -36,6 +36,7 @@ def home_with(folder: Path, keras: dict | None = None, matplotlibrc: bytes | Non
     return {"HOME": str(folder)}
 
 
+@pytest.mark.slow
 def test_a_hostile_home_and_shell_give_the_same_bytes_and_are_named(reproduced, tmp_path):
     hostile = VARIABLES | home_with(tmp_path / "home", KERAS, b"axes.facecolor: red\nfont.size: 20\n")
     clone = fresh(reproduced, tmp_path / "clone")

@@ -116,6 +116,7 @@ def elsewhere(champion: Path, photos: Path, folder: Path, *arguments: str) -> su
     return done
 
 
+@pytest.mark.slow
 def test_without_the_repository_it_answers_as_predict_does_to_the_digit(champion, photos, told, tmp_path):
     """In a process that has another package `src`, and another plan for Matplotlib."""
     found = json.loads(elsewhere(champion, photos, tmp_path).stdout.splitlines()[-1])

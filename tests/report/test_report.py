@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +230,20 @@ def test_rows_from_before_a_column_came_still_give_a_page(folder):
     pd.read_csv(chosen.csv).drop(columns="environment").to_csv(chosen.csv, index=False)
     page.write(chosen)
     assert "environments: none recorded" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("place", ["report", "docs/results"])
+def test_a_committed_page_is_what_its_rows_give_to_the_byte(place, tmp_path, monkeypatch):
+    repository = Path(__file__).resolve().parents[2]
+    shutil.copytree(repository / place, tmp_path / place)
+    shutil.copy(repository / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    shutil.rmtree(Path(place) / "figures")
+    (Path(place) / "README.md").unlink()
+    page.write(grid.read(Path(place)))
+    committed = [path.relative_to(repository) for path in (repository / place).rglob("*") if path.is_file()]
+    assert len(committed) > 5
+    assert [path for path in committed if path.read_bytes() != (repository / path).read_bytes()] == []
 
 
 def test_the_reading_of_what_is_unpublished_is_the_one_nearest_to_the_published_curve(folder):

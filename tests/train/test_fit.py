@@ -60,7 +60,10 @@ def undisturbed(small_params, arrays):
     return train(small_params, arrays, "undisturbed")
 
 
-@pytest.mark.parametrize("how", [{}, {"schedule": "one_cycle"}, {"precision": "mixed_bfloat16"}])
+OTHERS = ({"schedule": "one_cycle"}, {"precision": "mixed_bfloat16"})
+
+
+@pytest.mark.parametrize("how", [{}, *(pytest.param(how, marks=pytest.mark.slow) for how in OTHERS)])
 def test_a_stopped_run_goes_on_to_the_same_bits(small_params, arrays, how):
     chosen = small_params.model_copy(update={"train": params.Train(learning_rate=0.001, **how)})
     undisturbed = train(chosen, arrays, "undisturbed")
