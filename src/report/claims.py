@@ -22,6 +22,7 @@ from src.report.selection import (
     SET_3,
     SHARES,
     VALIDATION,
+    Accuracy,
     Configuration,
     Runs,
     costs,
@@ -49,6 +50,10 @@ def highest_epoch_of_set_2(runs: Runs) -> str:
     return f"highest single epoch: {number(group.curve(VALIDATION).max() if group else float('nan'))}"
 
 
+def _above_0(differences: dict[str, tuple[Accuracy, Accuracy]]) -> tuple[Comparison, ...]:
+    return tuple(Comparison(label, Measured.difference, pair, Within(above=0)) for label, pair in differences.items())
+
+
 CLAIMS = {
     "C1": Claim(
         "three layers minus two is above 0, and the gain of three over one lies between 30 and 45 %",
@@ -67,27 +72,25 @@ CLAIMS = {
     "C3": Claim(
         "training accuracy of set 2 is above those of sets 1 and 3, and validation accuracy is below theirs: four "
         "differences above 0",
-        tuple(
-            Comparison(label, Measured.difference, pair, Within(above=0))
-            for label, pair in {
+        _above_0(
+            {
                 "training, set 2 minus set 1": (SET_2.training(), TRAINING_1),
                 "validation, set 1 minus set 2": (VALIDATION_1, SET_2.validation()),
                 "training, set 2 minus set 3": (SET_2.training(), SET_3.training()),
                 "validation, set 3 minus set 2": (SET_3.validation(), SET_2.validation()),
-            }.items()
+            }
         ),
     ),
     "C4": Claim(
         "validation accuracy of set 3 is above those of sets 1 and 2, and validation minus training too, which is the "
         "gap: four differences above 0",
-        tuple(
-            Comparison(label, Measured.difference, pair, Within(above=0))
-            for label, pair in {
+        _above_0(
+            {
                 "validation, set 3 minus set 1": (SET_3.validation(), VALIDATION_1),
                 "validation, set 3 minus set 2": (SET_3.validation(), SET_2.validation()),
                 "gap, set 3 minus set 1": (SET_3.lead(), LEAD_1),
                 "gap, set 3 minus set 2": (SET_3.lead(), SET_2.lead()),
-            }.items()
+            }
         ),
     ),
     "C5": Claim(
