@@ -30,7 +30,7 @@ from src.errors import UserError, printable
 
 # Columns that tables have beside those of the labels: data/predictions.csv, metrics/confusion.csv, `predict --csv`.
 COLUMNS = {
-    *("member", "actual", "predicted", "temperature", "source"),
+    *("member", "voters", "actual", "predicted", "temperature", "source"),
     *("photo", "face", "left", "top", "right", "bottom", "roll", "label", "probability", "error"),
 }
 MOST_IMAGES = 10_000_000  # of a dataset
@@ -178,6 +178,8 @@ class Split(Section):
     validation_share: Annotated[float, Field(gt=0, lt=1)]
     near_bits: Annotated[int, Field(ge=0, le=256)]
     seed: Seed
+    votes: Literal["none", "majority", "soft"] = "none"
+    leave_out: Printed = "label_errors/none.csv"
 
 
 class Preprocess(Section):
@@ -212,6 +214,7 @@ class Params(Section):
     source: Source
     local_path: Printed | None
     local_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    votes_path: Printed | None = None
     epochs: Annotated[int, Field(ge=1, le=999_999)]  # a checkpoint is named by six digits
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     conv_layers: ConvLayers
@@ -251,6 +254,13 @@ class Params(Section):
             )
         if self.device == "gpu" and self.portable:
             raise ValueError("device = gpu gives other bits than a CPU: set portable=false with it")
+        if self.votes_path and self.source != "local":
+            raise ValueError(f"votes_path goes with fer2013.csv, and source is {self.source}: set votes_path=null")
+        if self.split.votes != "none" and self.split.policy == "train_folder":
+            raise ValueError(
+                f"split.votes = {self.split.votes} labels the training images, which split.policy = train_folder also "
+                "scores, by the set's own labels: choose another policy"
+            )
         if self.source == "local" and not self.local_path:
             raise ValueError("source is local, so local_path must name a zip or a folder: -S local_path=faces.zip")
         if self.source == "kaggle" and not self.kaggle.get(self.whole):

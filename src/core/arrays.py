@@ -1,7 +1,8 @@
 """Preprocessed images as arrays that the network reads, memory-mappable.
 
 A folder of arrays holds, per split, `<split>_images.npy` (n, size, size) uint8 and `<split>_labels.npy` (n,)
-uint8, the label's position in params.yaml; rows stand in the order of `index.csv`, the manifest rows kept.
+uint8, the label's position in params.yaml; rows stand in the order of `index.csv`, the manifest rows kept. Where
+training goes by votes, `train_labels.npy` is (n, labels) float32, the share of each label in the votes.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 
 def load(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, size, size) uint8, memory-mapped, and labels (n,) uint8."""
+    """Images (n, size, size) uint8, memory-mapped, and labels (n,) uint8 or (n, labels) float32."""
     return np.load(folder / f"{split}_images.npy", mmap_mode="r"), np.load(folder / f"{split}_labels.npy")
 
 

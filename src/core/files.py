@@ -16,6 +16,7 @@ from src.errors import UserError
 # What passes from stage to stage, as dvc.yaml names it: no param is part of a path, since DVC deletes a stage's outputs
 # before any code of ours has seen the params.
 RAW = Path("data/raw.zip")
+VOTES = Path("data/votes.csv")
 MANIFEST = Path("data/manifest.csv")
 ARRAYS = Path("data/arrays")
 MODEL = Path("models/model.h5")

@@ -1,4 +1,7 @@
-"""The manifest: one row per image, sorted by member, with the columns member, sha256, label, split, group."""
+"""The manifest: one row per image, sorted by member, with the columns member, sha256, label, split, group.
+
+Where training goes by people's votes on each label, these follow, one column for each label.
+"""
 
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import pandas as pd
 
 SPLITS = ("train", "validation", "test")
 LEFT_OUT = "left_out"
+VOTES = "votes_"  # and a label: the name of such a column
 
 
 def read(path: Path) -> pd.DataFrame:

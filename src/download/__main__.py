@@ -1,9 +1,9 @@
-"""Stage 1: the source's images -> data/raw.zip."""
+"""Stage 1: the source's images -> data/raw.zip, data/votes.csv."""
 
 from src import command
 from src.core import raw
-from src.core.files import RAW
-from src.download import kaggle, local, rendered, selection
+from src.core.files import RAW, VOTES, write_csv
+from src.download import kaggle, local, rendered, selection, votes
 from src.params import Params
 
 
@@ -21,6 +21,7 @@ def main(params: Params) -> None:
     if params.data.part_of:
         images = selection.select(images, params.data.images / whole.images)
     raw.write(RAW, images)
+    write_csv(VOTES, votes.table(RAW, params.data.labels, params.source == "rendered", params.votes_path))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pandas as pd
 
 from src import command, identity, progress, tracking
 from src.core import arrays, files
-from src.core.files import ARRAYS, GRADCAM, MODEL, PREDICTIONS, RAW, replacing, write_csv, write_json
+from src.core.files import ARRAYS, GRADCAM, MODEL, PREDICTIONS, RAW, VOTES, replacing, write_csv, write_json
 from src.evaluate import scores
 from src.params import Params, load
 
@@ -35,7 +35,8 @@ def main(params: Params) -> None:
 
     index = pd.read_csv(ARRAYS / "index.csv", dtype=str, keep_default_na=False)
     members = index.loc[index["split"] == split, "member"]
-    majority = int(np.bincount(arrays.load(ARRAYS, "train")[1]).argmax())
+    trained = index.loc[index["split"] == "train", "label"].value_counts()
+    majority = int(trained.reindex(labels, fill_value=0).argmax())
     results = {
         "dataset": params.dataset,
         "source": params.source,
@@ -43,6 +44,8 @@ def main(params: Params) -> None:
         **scores.metrics(actual, probabilities, labels, majority),
         "calibration": calibration.metrics(actual, probabilities, temperature, temperatures),
     }
+    if crowd := scores.crowd(pd.read_csv(VOTES), members, actual, probabilities.argmax(axis=1)):
+        results["crowd"] = crowd
     if params.evaluate.rotations:
         results["rotations"] = _rotations(params, members.to_list(), actual, model)
     write_json(Path("metrics/eval.json"), results)

@@ -35,6 +35,31 @@ def metrics(actual: np.ndarray, probabilities: np.ndarray, labels: list[str], ma
     }
 
 
+def crowd(votes: pd.DataFrame, members: pd.Series, actual: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """Agreement with what people see, on the images for which more than half of them voted for one label.
+
+    Args:
+        votes: as download/votes.py gives them.
+        members: (n,) of the images that were scored.
+        actual: (n,) positions of the labels under which they are filed.
+
+    Returns:
+        `images`, how many these are; `accuracy` of the predictions; `filed_labels`, that of the labels under which they
+        are filed. Empty where nobody voted.
+    """
+    votes = votes.set_index("member").reindex(members)
+    labels = votes.drop(columns="voters").to_numpy()
+    agreed = 2 * labels.max(axis=1, initial=0) > votes["voters"].to_numpy()
+    if not agreed.any():
+        return {}
+    seen = labels[agreed].argmax(axis=1)
+    return {
+        "images": int(agreed.sum()),
+        "accuracy": float((predicted[agreed] == seen).mean()),
+        "filed_labels": float((actual[agreed] == seen).mean()),
+    }
+
+
 def summary(evaluated: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
     """What experiments are compared by: the few numbers that DVC lists.
 
@@ -48,6 +73,7 @@ def summary(evaluated: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any
     return {
         "accuracy": evaluated["accuracy"],
         "train_accuracy": trained["accuracy"],
+        **({"crowd_accuracy": evaluated["crowd"]["accuracy"]} if "crowd" in evaluated else {}),
         "macro_f1": evaluated["macro_f1"],
         "loss": evaluated["loss"],
         "ece": evaluated["calibration"]["error_after"],

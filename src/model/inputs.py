@@ -44,6 +44,7 @@ def batches(
     """Draws batches ahead on one thread of its own, off the training step's, on any machine.
 
     Args:
+        labels: (n,) positions, or (n, classes) shares.
         columns: (n,) rows of `images` in the order wanted, and what `change` needs beside their pixels, each (n, …).
         change: pixels (batch, size, size) float32 in 0..1 and the further columns -> pixels.
     """
@@ -53,14 +54,14 @@ def batches(
 
     def read(rows: tf.Tensor, *others: tf.Tensor) -> tuple[tf.Tensor, ...]:
         # Not a tensor of all images: arrays may be larger than the memory.
-        pixels, label = tf.numpy_function(take, [rows], [tf.uint8, tf.uint8], stateful=False)
+        pixels, label = tf.numpy_function(take, [rows], [tf.uint8, labels.dtype], stateful=False)
         pixels.set_shape((None, *images.shape[1:]))
-        label.set_shape((None,))
+        label.set_shape((None, *labels.shape[1:]))
         return pixels, label, *others
 
     def draw(pixels: tf.Tensor, label: tf.Tensor, *others: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         changed = change(tf.cast(pixels, tf.float32) / 255.0, *others)
-        return tf.expand_dims(changed, -1), tf.one_hot(label, classes)
+        return tf.expand_dims(changed, -1), label if labels.ndim > 1 else tf.one_hot(label, classes)
 
     options = tf.data.Options()
     options.deterministic = True

@@ -42,7 +42,6 @@ def write(
             a damaged archive; a full disk.
     """
     size = params.data.input_size
-    position = {label: number for number, label in enumerate(params.data.labels)}
     unreadable: list[str] = []
     shrink = partial(images.resize, size=size, interpolation=params.preprocess.interpolation)
     with replacing(folder) as temporary:
@@ -63,10 +62,8 @@ def write(
                 file.seek(0)
                 _header(file, (len(good), size, size))
             kept.append(rows.iloc[good])
-            numbers = kept[-1]["label"].map(position).to_numpy(np.uint8)
             with (temporary / f"{split}_labels.npy").open("wb") as file:
-                _header(file, numbers.shape)
-                file.write(numbers.tobytes())
+                np.save(file, _targets(kept[-1], params.data.labels, split))
         if unreadable and not params.preprocess.skip_unreadable:
             raise UserError(
                 f"{archive}: {len(unreadable)} of {len(table)} images cannot be decoded:\n  "
@@ -82,6 +79,15 @@ def write(
             raise UserError(f"{archive}: after skipping {len(unreadable)} unreadable images none is left in {named}")
         write_csv(temporary / "index.csv", index)
     return len(unreadable)
+
+
+def _targets(rows: pd.DataFrame, labels: Iterable[str], split: str) -> np.ndarray:
+    """What core/arrays.py says of labels: positions (n,) uint8, or shares (n, labels) float32 for training by votes."""
+    columns = [f"{manifest.VOTES}{label}" for label in labels]
+    if split == "train" and set(columns) <= set(rows):
+        votes = rows[columns].to_numpy(np.float64)
+        return (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
+    return rows["label"].map({label: number for number, label in enumerate(labels)}).to_numpy(np.uint8)
 
 
 def _header(file: BinaryIO, shape: tuple[int, ...]) -> None:

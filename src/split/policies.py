@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from src.core.manifest import LEFT_OUT, SPLITS, straddling
-from src.errors import UserError
+from src.errors import UserError, printable
 from src.params import Split
 from src.split import duplicates
 
@@ -22,11 +22,20 @@ def build(archive: Path, split: Split) -> pd.DataFrame:
     table = table.assign(label=label, split=LEFT_OUT, group=duplicates.groups(table["sha256"], hashes, split.near_bits))
     policy = {"report": _report, "holdout": _holdout, "clean": _clean, "train_folder": _train_folder}[split.policy]
     table["split"] = policy(table, folder, split)
+    table["split"] = table["split"].mask((table["split"] == "train") & _listed(table, Path(split.leave_out)), LEFT_OUT)
     if split.train_share < 1:
         table["split"] = _thin_out(table, split)
     if split.policy == "clean" and len(leaking := straddling(table)):
         raise UserError(f"split.policy: clean left {len(leaking)} duplicate groups in two splits, first {leaking[0]}")
     return table
+
+
+def _listed(table: pd.DataFrame, path: Path) -> pd.Series:
+    """Which rows have a content that the list at `path` names."""
+    try:
+        return table["sha256"].isin(pd.read_csv(path, usecols=["sha256"], dtype=str)["sha256"])
+    except (OSError, ValueError) as error:
+        raise UserError(f"split.leave_out: {path} is no csv with a column sha256: {printable(str(error))}") from error
 
 
 def _report(table: pd.DataFrame, folder: pd.Series, split: Split) -> pd.Series:

@@ -12,11 +12,11 @@ def training(images: np.ndarray, labels: np.ndarray, params: Params, epoch: int)
 
     Args:
         images: (n, size, size) uint8, may be memory-mapped: only the rows of a batch are read.
-        labels: (n,) positions in the dataset's labels.
+        labels: (n,) positions in the dataset's labels, or (n, classes) the share of each.
 
     Returns:
-        Batches of images (batch, size, size, 1) float32 in 0..1 and labels (batch, classes) one-hot; the last
-        one may be smaller, as in Keras.
+        Batches of images (batch, size, size, 1) float32 in 0..1 and labels (batch, classes), one-hot
+        where they are positions; the last one may be smaller, as in Keras.
     """
     reach, classes = params.augmentation.zoom, len(params.data.labels)
     rng = np.random.default_rng([params.seed, epoch])
