@@ -63,7 +63,7 @@ def _by_row(members: list[str], votes_path: str) -> pd.DataFrame:
     path, source = root() / votes_path, f"votes_path: {printable(votes_path)}"
     try:
         rows = pd.read_csv(path, dtype=dict.fromkeys(ANSWERS, "Int64"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # the last for half a vote
         raise UserError(f"{source} cannot be read: {printable(str(error))}") from error
     if missing := [name for name in ("Usage", *ANSWERS) if name not in rows]:
         raise UserError(f"{source} is not FER+'s fer2013new.csv: it has no column {', '.join(missing)}")

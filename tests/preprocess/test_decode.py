@@ -106,6 +106,16 @@ def test_labels_are_numbered_in_the_given_order(prepared, tmp_path):
         assert [labels[number] for number in numbers] == ["happy", "happy", "sad", "sad"]
 
 
+def test_votes_become_shares_of_the_labels_for_training_alone(prepared, tmp_path):
+    path, table = prepared(faces(2))
+    votes = pd.DataFrame({"votes_sad": [1, 0, 3, 6], "votes_happy": [1, 7, 1, 2]}, index=table.index[-4:])
+    decode.write(tmp_path / "out", path, table.join(votes), chosen())
+    targets, scored = (arrays.load(tmp_path / "out", split)[1] for split in ("train", "validation"))
+    assert (targets.dtype, scored.dtype) == (np.float32, np.uint8)
+    assert targets.tolist() == [[0.5, 0.5], [0.0, 1.0], [0.75, 0.25], [0.75, 0.25]]
+    assert scored.tolist() == [1, 1, 0, 0]
+
+
 def test_images_are_loaded_memory_mapped_and_read_only(prepared, tmp_path):
     path, table = prepared(faces())
     decode.write(tmp_path / "out", path, table, chosen())

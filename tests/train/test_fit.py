@@ -153,6 +153,20 @@ def test_runs_that_end_beside_each_other_do_not_disturb_each_other(repository):
     assert [process.wait() for process in started] == [0, 0, 0]
 
 
+def test_shares_that_are_all_or_nothing_train_as_the_labels_do(small_params, arrays, undisturbed):
+    (images, labels), validation = arrays
+    weights, history, _ = train(small_params, ((images, np.eye(7, dtype=np.float32)[labels]), validation), "shares")
+    assert same(weights, undisturbed[0])
+    assert history == undisturbed[1]
+
+
+def test_shares_of_votes_train_otherwise(small_params, arrays, undisturbed):
+    (images, labels), validation = arrays
+    shares = 0.7 * np.eye(7, dtype=np.float32)[labels] + 0.3 / 7
+    weights, *_ = train(small_params, ((images, shares.astype(np.float32)), validation), "shares")
+    assert not same(weights, undisturbed[0])
+
+
 def test_another_seed_trains_differently(small_params, arrays, undisturbed):
     assert train(small_params.model_copy(update={"seed": 2}), arrays, "c")[1] != undisturbed[1]
 
