@@ -7,7 +7,7 @@ ifeq ($(OS),Windows_NT)
 $(error this needs Linux or macOS; on Windows use the Windows Subsystem for Linux, WSL)
 endif
 
-.PHONY: repro test test-all lint verify mlflow-sync report bench
+.PHONY: repro test test-all lint verify mlflow-sync label-errors report bench
 repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
 	@python -m src.summary
@@ -24,6 +24,9 @@ verify: .venv/complete      # train the committed experiment again, in a clean c
 
 mlflow-sync: .venv/complete # give every experiment of `dvc exp show` its MLflow run
 	python -m src.sync
+
+label-errors: .venv/complete  # find training images with a wrong label; trains the network once for each of five folds
+	dvc repro label_errors/dvc.yaml
 
 GRID ?= report
 report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md

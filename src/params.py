@@ -103,6 +103,7 @@ Apart = AfterValidator(_apart)
 LabelNames = Annotated[tuple[Label, ...], LabelCount, Apart]
 Name = Annotated[str, AfterValidator(_name)]
 Source = Literal["rendered", "local", "kaggle"]
+Epochs = Annotated[int, Field(ge=1, le=999_999)]  # a checkpoint is named by six digits
 ConvLayers = Annotated[int, Field(ge=1, le=4)]
 InputSize = Annotated[int, Field(ge=8, le=1024)]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -209,13 +210,19 @@ class Evaluate(Section):
     rotations: Annotated[tuple[Annotated[int, Field(ge=-180, le=180)], ...], Field(max_length=361)] = ()
 
 
+class LabelErrors(Section):
+    folds: Annotated[int, Field(ge=2, le=100)] = 5
+    epochs: Epochs = 25
+    seed: Seed = 1
+
+
 class Params(Section):
     dataset: str
     source: Source
     local_path: Printed | None
     local_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     votes_path: Printed | None = None
-    epochs: Annotated[int, Field(ge=1, le=999_999)]  # a checkpoint is named by six digits
+    epochs: Epochs
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     conv_layers: ConvLayers
     seed: Seed
@@ -233,6 +240,7 @@ class Params(Section):
     augmentation: Augmentation
     train: Train
     evaluate: Evaluate = Evaluate()
+    label_errors: LabelErrors = LabelErrors()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":

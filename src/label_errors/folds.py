@@ -1,0 +1,69 @@
+"""What a network says to each training image that has not trained on it: out-of-fold probabilities."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from src import identity
+from src.core import arrays, manifest
+from src.core.files import RAW
+from src.errors import UserError
+from src.params import Params
+from src.preprocess import decode
+from src.split import duplicates
+from src.train.checkpoint import Checkpoints
+
+
+def divided(archive: Path, params: Params) -> pd.DataFrame:
+    """The images of the train folder: member, sha256, label, group, and the fold (from 0) that holds them out.
+
+    Duplicates and near-duplicates are in one fold, so that none is judged by a network that has seen its copy.
+
+    Raises:
+        UserError: a label with fewer groups than there are folds.
+    """
+    table, hashes = duplicates.fingerprint(archive)
+    table["group"] = duplicates.groups(table["sha256"], hashes, params.split.near_bits)
+    table["label"] = table["member"].str.split("/").str[1]
+    table = table[table["member"].str.startswith("train/")].reset_index(drop=True)
+    count = params.label_errors.folds
+    if len(few := table.groupby("label")["group"].nunique().loc[lambda groups: groups < count]):
+        raise UserError(
+            f"label_errors.folds = {count} are more than {few.index[0]} has images that differ: {few.iloc[0]}"
+        )
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=params.label_errors.seed)
+    for fold, (_, held_out) in enumerate(folds.split(table, table["label"], table["group"])):
+        table.loc[held_out, "fold"] = fold
+    return table.astype({"fold": int})
+
+
+def probabilities(table: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """One row per image of `table` that could be decoded: member, and the probability of each label.
+
+    Each fold is held out from a network of its own, which trains on the others for `label_errors.epochs`; a run that was
+    stopped goes on from its checkpoints.
+    """
+    from src.model import inputs
+    from src.train.fit import fit
+
+    key, labels = identity.of("label_errors").key, list(params.data.labels)
+    found = []
+    for fold, seed in enumerate(range(params.label_errors.seed, params.label_errors.seed + params.label_errors.folds)):
+        print(f"fold {fold + 1} of {params.label_errors.folds}")
+        of_fold = params.model_copy(update={"epochs": params.label_errors.epochs, "seed": seed})
+        divided = table.assign(split=np.where(table["fold"] == fold, "validation", "train"))
+        with tempfile.TemporaryDirectory() as folder:
+            written = Path(folder) / "arrays"
+            decode.write(written, RAW, divided, params)
+            train, held_out = (arrays.load(written, split) for split in ("train", "validation"))
+            index = pd.read_csv(written / "index.csv", dtype=str, keep_default_na=False)
+            checkpoints = Checkpoints(f"{key}-{fold}")
+            with checkpoints.alone():
+                model, _ = fit(of_fold, train, held_out, checkpoints, lambda history: None)
+            said = model.predict(inputs.scoring(*held_out, len(labels)), verbose=0)
+        members = index.loc[index["split"] == "validation", "member"]
+        found.append(pd.DataFrame(said, columns=labels, index=members))
+    return pd.concat(found).sort_index().reset_index()

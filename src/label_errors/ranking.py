@@ -1,0 +1,74 @@
+"""Out-of-fold probabilities -> which labels are probably wrong, and how well that agrees with what people see."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+from sklearn.metrics import roc_auc_score
+
+FIRST = (100, 1000, 3000)
+MARGIN = "normalized_margin"
+
+
+def ranked(table: pd.DataFrame, said: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """The images, the most suspicious label first.
+
+    Confident learning (Northcutt, Jiang and Chuang, 2021), by cleanlab: how far the probability of the label is behind
+    the largest other one, after each label's threshold is taken off, so that rare labels are not suspected for being
+    rare.
+
+    Args:
+        table: member, sha256 and label of each image.
+        said: member, and the probability of each label from a network that has not trained on the image.
+
+    Returns:
+        Columns member, sha256, label; `suggested`, the most probable label; `quality`, 0 to 1; `probability` of the
+        label; `issue`, whether it is one of those that confident learning counts as wrong.
+    """
+    table = table.merge(said, on="member")
+    probabilities = table[labels].to_numpy(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    given = table["label"].map({label: number for number, label in enumerate(labels)}).to_numpy()
+    quality = get_label_quality_scores(given, probabilities, method=MARGIN, adjust_pred_probs=True)
+    ranked = table[["member", "sha256", "label"]].assign(
+        suggested=np.array(labels)[probabilities.argmax(axis=1)],
+        quality=quality.round(6),
+        probability=probabilities[np.arange(len(given)), given].round(6),
+        issue=find_label_issues(given, probabilities, n_jobs=1),
+    )
+    return ranked.sort_values(["quality", "member"], ignore_index=True)
+
+
+def agreement(ranking: pd.DataFrame, votes: pd.DataFrame) -> dict[str, Any]:
+    """How often a suspected label is one that more than half of the people do not see.
+
+    Images without such a majority are left aside: nobody knows whether their label is wrong.
+
+    Args:
+        ranking: as from `ranked`.
+        votes: as download/votes.py gives them; the ranking has not seen them.
+
+    Returns:
+        `images` that are judged, `wrong` the share of them whose label is; of the ranking by `quality`, by `loss` (of the
+        label) and at `random` (what is to be expected): the share of wrong labels among the first 100, 1,000 and 3,000,
+        and the area under the ROC curve; the same share among the `issues`. Empty where nobody voted.
+    """
+    counts = votes.set_index("member").reindex(ranking["member"])
+    labels = counts.drop(columns="voters")
+    judged = (2 * labels.max(axis=1) > counts["voters"]).to_numpy()
+    if not judged.any():
+        return {}
+    ranking = ranking[judged].reset_index(drop=True)
+    wrong = (labels[judged].idxmax(axis=1).to_numpy() != ranking["label"]).to_numpy()
+    orders = {"quality": -ranking["quality"].to_numpy(), "loss": -ranking["probability"].to_numpy()}
+    found: dict[str, Any] = {"images": len(wrong), "wrong": round(float(wrong.mean()), 4)}
+    for name, suspicion in orders.items():
+        order = np.argsort(-suspicion, kind="stable")
+        firsts = {f"first_{count}": float(wrong[order[:count]].mean()) for count in FIRST if count <= len(wrong)}
+        both = wrong.any() and not wrong.all()
+        found[name] = {**firsts, **({"auc": round(float(roc_auc_score(wrong, suspicion)), 4)} if both else {})}
+    issues = ranking["issue"].to_numpy()
+    found["issues"] = {"images": int(issues.sum()), **({"wrong": float(wrong[issues].mean())} if issues.any() else {})}
+    return found
