@@ -29,13 +29,14 @@ def main(params: Params) -> None:
         plots.mkdir()
         _contact_sheet(ranked[:SHOWN], params).savefig(plots / "first.png", dpi=100, metadata={"Software": None})
     agreement = ranking.agreement(ranked, pd.read_csv(VOTES))
-    found = {
+    metrics = {
         "dataset": params.dataset,
         "source": params.source,
         "images": len(ranked),
         "issues": int(ranked["issue"].sum()),
+        **({"votes": agreement} if agreement else {}),
     }
-    write_json(FOLDER / "metrics.json", {**found, **({"votes": agreement} if agreement else {})})
+    write_json(FOLDER / "metrics.json", metrics)
 
 
 def _contact_sheet(rows: pd.DataFrame, params: Params) -> Figure:

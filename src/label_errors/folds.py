@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from src import identity
-from src.core import arrays, manifest
+from src.core import arrays
 from src.core.files import RAW
 from src.errors import UserError
 from src.params import Params
@@ -32,7 +32,7 @@ def divided(archive: Path, params: Params) -> pd.DataFrame:
     count = params.label_errors.folds
     if len(few := table.groupby("label")["group"].nunique().loc[lambda groups: groups < count]):
         raise UserError(
-            f"label_errors.folds = {count} are more than {few.index[0]} has images that differ: {few.iloc[0]}"
+            f"label_errors.folds = {count}: {few.index[0]} has only {few.iloc[0]} images that differ; take fewer folds"
         )
     folds = StratifiedGroupKFold(count, shuffle=True, random_state=params.label_errors.seed)
     for fold, (_, held_out) in enumerate(folds.split(table, table["label"], table["group"])):
@@ -43,8 +43,8 @@ def divided(archive: Path, params: Params) -> pd.DataFrame:
 def probabilities(table: pd.DataFrame, params: Params) -> pd.DataFrame:
     """One row per image of `table` that could be decoded: member, and the probability of each label.
 
-    Each fold is held out from a network of its own, which trains on the others for `label_errors.epochs`; a run that was
-    stopped goes on from its checkpoints.
+    Each fold is held out from a network of its own, which trains on the others for `label_errors.epochs`; a run that
+    was stopped goes on from its checkpoints.
     """
     from src.model import inputs
     from src.train.fit import fit

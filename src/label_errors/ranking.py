@@ -51,9 +51,9 @@ def agreement(ranking: pd.DataFrame, votes: pd.DataFrame) -> dict[str, Any]:
         votes: as download/votes.py gives them; the ranking has not seen them.
 
     Returns:
-        `images` that are judged, `wrong` the share of them whose label is; of the ranking by `quality`, by `loss` (of the
-        label) and at `random` (what is to be expected): the share of wrong labels among the first 100, 1,000 and 3,000,
-        and the area under the ROC curve; the same share among the `issues`. Empty where nobody voted.
+        `images` that are judged; `wrong`, the share of them whose label is, which a random order finds; of the order by
+        `quality` and that by `loss` of the label: the share of wrong labels among the first 100, 1,000 and 3,000, and
+        the area under the ROC curve; how many of the `issues` are judged, and their share. Empty where nobody voted.
     """
     counts = votes.set_index("member").reindex(ranking["member"])
     labels = counts.drop(columns="voters")

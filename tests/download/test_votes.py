@@ -97,7 +97,7 @@ def test_images_that_are_not_of_the_table_are_refused(of_table):
 
 def test_a_table_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with pytest.raises(UserError, match="votes_path: none.csv cannot be read"):
+    with pytest.raises(UserError, match=r"votes_path: none\.csv cannot be read"):
         votes.table(archive(tmp_path / "raw.zip", MEMBERS), LABELS, False, "none.csv")
 
 

@@ -55,12 +55,12 @@ def test_what_is_scored_or_was_left_out_keeps_split_and_label(table, votes, how)
 
 
 def test_images_on_which_nobody_voted_are_refused(table, votes):
-    with pytest.raises(UserError, match="split.votes = soft: nobody has voted"):
+    with pytest.raises(UserError, match=r"split\.votes = soft: nobody has voted"):
         relabelled(table, votes[:0], "soft")
 
 
 def test_a_label_that_nobody_sees_is_named(table, votes):
-    with pytest.raises(UserError, match="split.votes = majority leaves sad without a training image"):
+    with pytest.raises(UserError, match=r"split\.votes = majority leaves sad without a training image"):
         relabelled(table, votes.assign(sad=0), "majority")
 
 
