@@ -6,7 +6,7 @@ No stage depends on this module, so it only refuses: what a stage reads is what 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -297,11 +297,17 @@ class Params(Section):
             raise AttributeError(f"dvc.yaml does not list {name} among the params of this stage")
         return super().__getattr__(name)  # pyright: ignore[reportAttributeAccessIssue]  pydantic hides it from checkers
 
-    def only(self, names: Iterable[str]) -> "Params":
-        """These params alone: reading another one is an error, as DVC would not know that a result depends on it."""
+    def only(self, names: Collection[str]) -> "Params":
+        """These params alone, sections or `section.param`: reading another one is an error, as DVC would not know that a
+        result depends on it."""
         narrowed = self.model_copy()
-        for name in set(narrowed.__dict__).difference(names):
-            del vars(narrowed)[name]
+        for name, value in [*vars(narrowed).items()]:
+            if within := [param.partition(".")[2] for param in names if param.startswith(f"{name}.")]:
+                vars(narrowed)[name] = value.model_copy()
+                for other in set(vars(value)).difference(within):
+                    del vars(vars(narrowed)[name])[other]
+            elif name not in names:
+                del vars(narrowed)[name]
         return narrowed
 
     @property
