@@ -298,8 +298,8 @@ class Params(Section):
         return super().__getattr__(name)  # pyright: ignore[reportAttributeAccessIssue]  pydantic hides it from checkers
 
     def only(self, names: Collection[str]) -> "Params":
-        """These params alone, sections or `section.param`: reading another one is an error, as DVC would not know that a
-        result depends on it."""
+        """These params alone, each `name` or `section.name`: reading another one is an error, as DVC would not know that
+        a result depends on it."""
         narrowed = self.model_copy()
         for name, value in [*vars(narrowed).items()]:
             if within := [param.partition(".")[2] for param in names if param.startswith(f"{name}.")]:

@@ -37,6 +37,7 @@ def main(params: Params) -> None:
         **({"votes": agreement} if agreement else {}),
     }
     write_json(FOLDER / "metrics.json", metrics)
+    folds.forget(params.label_errors.folds)
 
 
 def _contact_sheet(rows: pd.DataFrame, params: Params) -> Figure:

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from src import identity
-from src.core import arrays
+from src.core import arrays, files
 from src.core.files import RAW
 from src.errors import UserError
 from src.params import Params
@@ -49,21 +49,31 @@ def probabilities(table: pd.DataFrame, params: Params) -> pd.DataFrame:
     from src.model import inputs
     from src.train.fit import fit
 
-    key, labels = identity.of("label_errors").key, list(params.data.labels)
+    labels, settings = list(params.data.labels), params.label_errors
     found = []
-    for fold, seed in enumerate(range(params.label_errors.seed, params.label_errors.seed + params.label_errors.folds)):
-        print(f"fold {fold + 1} of {params.label_errors.folds}")
-        of_fold = params.model_copy(update={"epochs": params.label_errors.epochs, "seed": seed})
+    for fold, key in enumerate(_keys(settings.folds)):
+        print(f"fold {fold + 1} of {settings.folds}")
+        of_fold = params.model_copy(update={"epochs": settings.epochs, "seed": settings.seed + fold})
         divided = table.assign(split=np.where(table["fold"] == fold, "validation", "train"))
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "arrays"
             decode.write(written, RAW, divided, params)
             train, held_out = (arrays.load(written, split) for split in ("train", "validation"))
             index = pd.read_csv(written / "index.csv", dtype=str, keep_default_na=False)
-            checkpoints = Checkpoints(f"{key}-{fold}")
+            checkpoints = Checkpoints(key)
             with checkpoints.alone():
                 model, _ = fit(of_fold, train, held_out, checkpoints, lambda history: None)
             said = model.predict(inputs.scoring(*held_out, len(labels)), verbose=0)
         members = index.loc[index["split"] == "validation", "member"]
         found.append(pd.DataFrame(said, columns=labels, index=members))
     return pd.concat(found).sort_index().reset_index()
+
+
+def forget(folds: int) -> None:
+    """Deletes the checkpoints of `probabilities`, once their results are written."""
+    for key in _keys(folds):
+        files.remove_checkpoints(key)
+
+
+def _keys(folds: int) -> list[str]:
+    return [f"{identity.of('label_errors').key}-{fold}" for fold in range(folds)]

@@ -12,7 +12,7 @@ FIRST = (100, 1000, 3000)
 MARGIN = "normalized_margin"
 
 
-def ranked(table: pd.DataFrame, said: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+def ranked(table: pd.DataFrame, probabilities: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     """The images, the most suspicious label first.
 
     Confident learning (Northcutt, Jiang and Chuang, 2021), by cleanlab: how far the probability of the label is behind
@@ -21,22 +21,22 @@ def ranked(table: pd.DataFrame, said: pd.DataFrame, labels: list[str]) -> pd.Dat
 
     Args:
         table: member, sha256 and label of each image.
-        said: member, and the probability of each label from a network that has not trained on the image.
+        probabilities: member, and the probability of each label from a network that has not trained on the image.
 
     Returns:
         Columns member, sha256, label; `suggested`, the most probable label; `quality`, 0 to 1; `probability` of the
         label; `issue`, whether it is one of those that confident learning counts as wrong.
     """
-    table = table.merge(said, on="member")
-    probabilities = table[labels].to_numpy(np.float64)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    table = table.merge(probabilities, on="member")
+    said = table[labels].to_numpy(np.float64)
+    said = said / said.sum(axis=1, keepdims=True)  # in double precision, to which cleanlab holds it
     given = table["label"].map({label: number for number, label in enumerate(labels)}).to_numpy()
-    quality = get_label_quality_scores(given, probabilities, method=MARGIN, adjust_pred_probs=True)
+    quality = get_label_quality_scores(given, said, method=MARGIN, adjust_pred_probs=True)
     ranked = table[["member", "sha256", "label"]].assign(
-        suggested=np.array(labels)[probabilities.argmax(axis=1)],
+        suggested=np.array(labels)[said.argmax(axis=1)],
         quality=quality.round(6),
-        probability=probabilities[np.arange(len(given)), given].round(6),
-        issue=find_label_issues(given, probabilities, n_jobs=1),
+        probability=said[np.arange(len(given)), given].round(6),
+        issue=find_label_issues(given, said, n_jobs=1),
     )
     return ranked.sort_values(["quality", "member"], ignore_index=True)
 
