@@ -30,7 +30,7 @@ from src.errors import UserError, printable
 
 # Columns that tables have beside those of the labels: data/predictions.csv, metrics/confusion.csv, `predict --csv`.
 COLUMNS = {
-    *("member", "voters", "actual", "predicted", "temperature", "source"),
+    *("member", "sha256", "group", "fold", "voters", "actual", "predicted", "temperature", "source"),
     *("photo", "face", "left", "top", "right", "bottom", "roll", "label", "probability", "error"),
 }
 MOST_IMAGES = 10_000_000  # of a dataset
@@ -298,8 +298,8 @@ class Params(Section):
         return super().__getattr__(name)  # pyright: ignore[reportAttributeAccessIssue]  pydantic hides it from checkers
 
     def only(self, names: Collection[str]) -> "Params":
-        """These params alone, each `name` or `section.name`: reading another one is an error, as DVC would not know that
-        a result depends on it."""
+        """These params alone, each `name` or `section.name`: reading another one is an error, as DVC would not know
+        that a result depends on it."""
         narrowed = self.model_copy()
         for name, value in [*vars(narrowed).items()]:
             if within := [param.partition(".")[2] for param in names if param.startswith(f"{name}.")]:
