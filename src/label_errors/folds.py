@@ -46,8 +46,12 @@ def probabilities(table: pd.DataFrame, params: Params) -> pd.DataFrame:
     Each fold is held out from a network of its own, which trains on the others for `label_errors.epochs`; a run that
     was stopped goes on from its checkpoints.
     """
+    import tensorflow as tf
+
     from src.model import inputs
     from src.train.fit import fit
+
+    tf.get_logger().setLevel("ERROR")  # it warns of one more model as if the same one were compiled again and again
 
     labels, settings = list(params.data.labels), params.label_errors
     found = []
