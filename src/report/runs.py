@@ -1,9 +1,9 @@
 """Runs the missing cells of a grid as DVC experiments, through DVC's own queue, and collects their rows."""
 
+import hashlib
 import io
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -114,7 +114,7 @@ def run(cells: list[Cell], workers: int, done: Callable[[list[Row]], None]) -> N
 
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
-    states, _ = _status(repository)
+    states = _status(repository)
     head = resolve(repository, "HEAD")
     ours = f"refs/exps/{head[:2]}/{head[2:]}"  # where DVC keeps the experiments of this commit
     names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", ours, cwd=repository).split()
@@ -141,7 +141,7 @@ def _check(repository: Path, program: str, missing: list[Cell], workers: int, be
     Returns:
         Workers that are alive.
     """
-    states, alive = _status(repository)
+    states, alive = _status(repository), _workers(repository)
     failed = [cell.name for cell in missing if states.get(cell.name) == "Failed"]
     coming = [cell.name for cell in missing if states.get(cell.name) in ("Queued", "Running", "Stopped", "Success")]
     if failed and not coming:
@@ -166,20 +166,28 @@ def _check(repository: Path, program: str, missing: list[Cell], workers: int, be
     return alive
 
 
-def _status(repository: Path) -> tuple[dict[str, str], int]:
-    """From `dvc queue status`: name -> Queued, Running, Success or Failed, the last word of its row; and workers.
+def _status(repository: Path) -> dict[str, str]:
+    """From `dvc queue status`: name -> Queued, Running, Success or Failed, the last word of its row.
 
     DVC calls a cell Running for ever whose worker was killed: if nothing trains it, it is Stopped.
     """
-    said = _asked(repository)
-    rows = [line.split() for line in said.splitlines()]
-    workers = re.search(r"Worker status: (\d+) active, (\d+) idle", said)
-    assert workers is not None  # the last line, whatever the queue holds
+    rows = [line.split() for line in _asked(repository).splitlines()]
     states = {}
     for task, name, *_, state in (row for row in rows if len(row) >= 4):
         if state in ("Queued", "Running", "Success", "Failed"):
             states[name] = "Stopped" if state == "Running" and not _is_run(repository, task) else state
-    return states, sum(map(int, workers.groups()))
+    return states
+
+
+def _workers(repository: Path) -> int:
+    """How many workers of DVC's queue live.
+
+    Not as `dvc queue status` counts them: on a loaded machine they answer it too late, and more would be started.
+    """
+    folder = repository / ".dvc/tmp/exps/celery"
+    name = f"dvc-exp-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}-"  # as DVC calls them
+    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return len({part for line in lines if "queue-worker" in line for part in line if part.startswith(name)})
 
 
 def _is_run(repository: Path, task: str) -> bool:
