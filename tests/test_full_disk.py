@@ -125,7 +125,7 @@ def test_a_file_larger_than_the_system_allows(folder, name, path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert error_of(done) == f"{path} cannot be written: File too large"
-    assert sorted(file.name for file in (folder / "data").iterdir()) == ["manifest.csv", "raw.zip"]
+    assert sorted(file.name for file in (folder / "data").iterdir()) == ["manifest.csv", "raw.zip", "votes.csv"]
 
 
 @pytest.fixture

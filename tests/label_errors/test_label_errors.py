@@ -90,7 +90,7 @@ def test_images_on_which_people_do_not_agree_are_not_judged(told):
 
 
 @pytest.mark.slow
-def test_label_errors_are_found_to_the_same_bytes_also_after_a_stop_and_can_be_left_out(small, tmp_path):
+def test_label_errors_are_found_to_the_same_bytes_and_can_be_left_out(small, tmp_path):
     clone = fresh(small, tmp_path / "clone", **{"label_errors.folds": 2, "label_errors.epochs": 2})
     clone.run("make", "label-errors", "-o", ".venv/complete")
     lock = clone.path / "label_errors/dvc.lock"
