@@ -59,11 +59,13 @@ def confirm(grid: Grid, names: list[str], workers: int) -> None:
     now, programs, rows = identity.of("train").program, Programs.read(grid.folder), grid.finished()
     if unknown := set(names) - set(rows["name"]):
         raise UserError(f"{grid.csv} has no finished cell {', '.join(sorted(unknown))}")
+    timed = {cell.name for cell in grid.cells if cell.timed}  # at best not these: their seconds would be taken now
     chosen = {}
     while len(rows := rows[[not programs.tried(program, now) for program in rows["program"]]]):
         alike = rows[rows["program"].isin(programs.alike(rows["program"].iloc[0]))]
         named = alike[alike["name"].isin(names)]
-        soonest = alike.assign(seconds=alike["seconds_per_epoch"] * alike["epochs"]).sort_values("seconds").head(1)
+        last, seconds = alike["name"].isin(timed), alike["seconds_per_epoch"] * alike["epochs"]
+        soonest = alike.assign(last=last, seconds=seconds).sort_values(["last", "seconds"]).head(1)
         chosen |= {row.name: row for row in (named if len(named) else soonest).itertuples(index=False)}
         rows = rows.drop(alike.index)
 
