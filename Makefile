@@ -26,7 +26,7 @@ mlflow-sync: .venv/complete # give every experiment of `dvc exp show` its MLflow
 	python -m src.sync
 
 label-errors: .venv/complete  # find training images with a wrong label; trains the network once for each of five folds
-	dvc repro label_errors/dvc.yaml
+	python -m src.label_errors
 
 GRID ?= report
 report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md

@@ -36,7 +36,7 @@ def _check_listed(name: str, listed: list[str]) -> None:
     """Says at once what else would stop the stage where it reads such a param, maybe after hours of work."""
     for path in sorted(Path("src", name).glob("*.py")):
         read = set(re.findall(r"\bparams\.(\w+)", path.read_text(encoding="utf-8")))
-        if unlisted := sorted(read & Params.model_fields.keys() - {name.partition(".")[0] for name in listed}):
+        if unlisted := sorted(read & Params.model_fields.keys() - set(listed)):
             raise UserError(f"{path} reads {', '.join(unlisted)}; list that among the params of {name} in dvc.yaml")
 
 

@@ -48,11 +48,11 @@ def of(stage: str, repository: Path = Path()) -> Identity:
 
     try:
         with Repo(str(repository)) as project:
-            loaded = project.stage.load_one(str(repository / pipeline(stage, repository)), name=stage)
+            loaded = project.stage.load_one(str(repository / "dvc.yaml"), name=stage)
             loaded.save_deps(allow_missing=True)
             return recorded(to_single_stage_lockfile(loaded))
     except DvcException as error:
-        raise UserError(f"{pipeline(stage)}: what {stage} depends on cannot be read: {error}") from error
+        raise UserError(f"dvc.yaml: what the stage {stage} depends on cannot be read: {error}") from error
 
 
 def recorded(entry: dict[str, Any]) -> Identity:
@@ -67,22 +67,10 @@ def recorded(entry: dict[str, Any]) -> Identity:
     )
 
 
-def pipeline(stage: str, repository: Path = Path()) -> Path:
-    """The dvc.yaml with `stage`, from `repository` on: that of the experiment, or of what a folder of its own trains.
-
-    Raises:
-        KeyError: there is none.
-    """
-    for path in [repository / "dvc.yaml", *sorted(repository.glob("*/dvc.yaml"))]:
-        if stage in plain_yaml.read(path)["stages"]:
-            return path.relative_to(repository)
-    raise KeyError(stage)
-
-
 def listed_params(stage: str) -> dict[str, list[str]]:
     """File -> params that dvc.yaml lists for `stage`."""
     listed: dict[str, list[str]] = {}
-    for entry in plain_yaml.read(pipeline(stage))["stages"][stage]["params"]:
+    for entry in plain_yaml.read(Path("dvc.yaml"))["stages"][stage]["params"]:
         for path, names in entry.items() if isinstance(entry, dict) else [("params.yaml", [entry])]:
             listed.setdefault(path, []).extend(names)
     return listed

@@ -6,7 +6,7 @@ No stage depends on this module, so it only refuses: what a stage reads is what 
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -103,7 +103,6 @@ Apart = AfterValidator(_apart)
 LabelNames = Annotated[tuple[Label, ...], LabelCount, Apart]
 Name = Annotated[str, AfterValidator(_name)]
 Source = Literal["rendered", "local", "kaggle"]
-Epochs = Annotated[int, Field(ge=1, le=999_999)]  # a checkpoint is named by six digits
 ConvLayers = Annotated[int, Field(ge=1, le=4)]
 InputSize = Annotated[int, Field(ge=8, le=1024)]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -210,19 +209,13 @@ class Evaluate(Section):
     rotations: Annotated[tuple[Annotated[int, Field(ge=-180, le=180)], ...], Field(max_length=361)] = ()
 
 
-class LabelErrors(Section):
-    folds: Annotated[int, Field(ge=2, le=100)] = 5
-    epochs: Epochs = 25
-    seed: Seed = 1
-
-
 class Params(Section):
     dataset: str
     source: Source
     local_path: Printed | None
     local_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     votes_path: Printed | None = None
-    epochs: Epochs
+    epochs: Annotated[int, Field(ge=1, le=999_999)]  # a checkpoint is named by six digits
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     conv_layers: ConvLayers
     seed: Seed
@@ -240,7 +233,6 @@ class Params(Section):
     augmentation: Augmentation
     train: Train
     evaluate: Evaluate = Evaluate()
-    label_errors: LabelErrors = LabelErrors()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
@@ -297,17 +289,11 @@ class Params(Section):
             raise AttributeError(f"dvc.yaml does not list {name} among the params of this stage")
         return super().__getattr__(name)  # pyright: ignore[reportAttributeAccessIssue]  pydantic hides it from checkers
 
-    def only(self, names: Collection[str]) -> "Params":
-        """These params alone, each `name` or `section.name`: reading another one is an error, as DVC would not know
-        that a result depends on it."""
+    def only(self, names: Iterable[str]) -> "Params":
+        """These params alone: reading another one is an error, as DVC would not know that a result depends on it."""
         narrowed = self.model_copy()
-        for name, value in [*vars(narrowed).items()]:
-            if within := [param.partition(".")[2] for param in names if param.startswith(f"{name}.")]:
-                vars(narrowed)[name] = value.model_copy()
-                for other in set(vars(value)).difference(within):
-                    del vars(vars(narrowed)[name])[other]
-            elif name not in names:
-                del vars(narrowed)[name]
+        for name in set(narrowed.__dict__).difference(names):
+            del vars(narrowed)[name]
         return narrowed
 
     @property

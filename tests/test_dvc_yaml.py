@@ -10,11 +10,6 @@ import yaml
 from tests.conftest import HERE
 
 STAGES = yaml.safe_load((HERE / "dvc.yaml").read_text())["stages"]
-ASIDE = {  # of pipelines beside the experiment
-    name: stage
-    for path in sorted(HERE.glob("*/dvc.yaml"))
-    for name, stage in yaml.safe_load(path.read_text())["stages"].items()
-}
 NAMES = ["download", "split", "preprocess", "train", "evaluate", "plot"]
 # Libraries that show, check, lock or fetch, and change no number.
 NOT_COMPUTING = {"absl", "filelock", "kagglehub", "pydantic", "requests", "tqdm"}
@@ -53,18 +48,18 @@ def reached(stage: str) -> set[Path]:
     return {path for path in files if path.parent != HERE / "src"}
 
 
-@pytest.mark.parametrize("stage", [*NAMES, *ASIDE])
+@pytest.mark.parametrize("stage", NAMES)
 def test_a_stage_depends_on_exactly_the_rooms_from_which_it_imports(stage):
-    listed = {dep for dep in (STAGES | ASIDE)[stage]["deps"] if dep.startswith("src/")}
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")}
     assert listed == {path.parent.relative_to(HERE).as_posix() for path in reached(stage)}
 
 
-@pytest.mark.parametrize("stage", [*NAMES, *ASIDE])
+@pytest.mark.parametrize("stage", NAMES)
 def test_a_stage_has_exactly_the_libraries_as_params_that_its_code_imports(stage):
     modules = {name.split(".")[0] for path in reached(stage) for name in imported(path)}
     modules |= {behind for module in modules & BEHIND.keys() for behind in BEHIND[module]}
     computing = modules - NOT_COMPUTING - sys.stdlib_module_names - {"src"}
-    (listed,) = (param["libraries.yaml"] for param in (STAGES | ASIDE)[stage]["params"] if isinstance(param, dict))
+    (listed,) = (param["libraries.yaml"] for param in STAGES[stage]["params"] if isinstance(param, dict))
     assert listed == sorted(DISTRIBUTION.get(module, module) for module in computing)
 
 
@@ -77,7 +72,7 @@ def test_libraries_yaml_has_the_versions_that_requirements_txt_installs():
 
 def test_each_stage_is_the_folder_of_its_name():
     assert list(STAGES) == NAMES
-    assert all(stage["cmd"] == f"python -m src.{name}" for name, stage in (STAGES | ASIDE).items())
+    assert all(stage["cmd"] == f"python -m src.{name}" for name, stage in STAGES.items())
 
 
 @pytest.mark.parametrize("name", ["download", "split", "preprocess", "plot"])

@@ -1,14 +1,20 @@
-"""A stage of its own: archive -> label_errors/: issues.csv, ranking.csv, metrics.json, plots/."""
+"""Finds training images whose label is probably wrong: python -m src.label_errors [--folds N] [--epochs N]
 
+Of the images in data/raw.zip and with params.yaml as it is, it writes label_errors/: issues.csv, ranking.csv,
+metrics.json, plots/.
+"""
+
+import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from src import command
+from src import command, params
 from src.core import images, raw
 from src.core.files import RAW, VOTES, replacing, write_csv, write_json
+from src.errors import UserError
 from src.label_errors import folds, ranking
 from src.params import Params
 from src.plot import faces
@@ -17,12 +23,27 @@ FOLDER = Path("label_errors")
 SHOWN = 24  # on the contact sheet
 
 
-def main(params: Params) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m src.label_errors", description=str(__doc__).splitlines()[0])
+    parser.add_argument("--folds", type=int, default=5, help="each is judged by a network trained on the others; 5")
+    parser.add_argument("--epochs", type=int, default=25, help="of each; a longer one learns wrong labels by heart; 25")
+    arguments = parser.parse_args()
+    if arguments.folds < 2 or arguments.epochs < 1:
+        parser.error("it takes at least 2 folds and 1 epoch")
+    chosen = params.load()
+    if not RAW.is_file():
+        raise UserError(f"{RAW} is not there: dvc repro download")
     from src.core import runtime
 
-    runtime.configure(params.portable, params.device)
-    table = folds.divided(RAW, params)
-    ranked = ranking.ranked(table, folds.probabilities(table, params), list(params.data.labels))
+    runtime.configure(chosen.portable, chosen.device)
+    table = folds.divided(RAW, arguments.folds, chosen)
+    said = folds.probabilities(table, chosen.model_copy(update={"epochs": arguments.epochs}))
+    write(ranking.ranked(table, said, list(chosen.data.labels)), chosen)
+    folds.forget(table, chosen)
+
+
+def write(ranked: pd.DataFrame, params: Params) -> None:
+    """The files of the folder, from a ranking as `ranking.ranked` gives it."""
     write_csv(FOLDER / "ranking.csv", ranked)
     write_csv(FOLDER / "issues.csv", ranked[ranked["issue"]])
     with replacing(FOLDER / "plots") as plots:
@@ -37,7 +58,7 @@ def main(params: Params) -> None:
         **({"votes": agreement} if agreement else {}),
     }
     write_json(FOLDER / "metrics.json", metrics)
-    folds.forget(params.label_errors.folds)
+    print(f"{FOLDER}/issues.csv: {metrics['issues']} of {len(ranked)} labels are probably wrong")
 
 
 def _contact_sheet(rows: pd.DataFrame, params: Params) -> Figure:
@@ -50,4 +71,4 @@ def _contact_sheet(rows: pd.DataFrame, params: Params) -> Figure:
 
 
 if __name__ == "__main__":
-    command.stage("label_errors", main)
+    command.run(main)

@@ -1,5 +1,9 @@
 """Labels that a network which has not seen the image finds wrong: folds, ranking, and what people say to it."""
 
+import subprocess
+import time
+from subprocess import DEVNULL
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,14 +13,10 @@ from src.core import raw
 from src.core.raw import Image
 from src.errors import UserError
 from src.label_errors import folds, ranking
-from tests.conftest import HERE, fresh
+from tests.conftest import HERE, environment, fresh
 
 LABELS = ["happy", "sad", "fear"]
 PARAMS = params.load(HERE / "params.yaml")
-
-
-def of_folds(count: int) -> params.Params:
-    return PARAMS.model_copy(update={"label_errors": PARAMS.label_errors.model_copy(update={"folds": count})})
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def archive(tmp_path):
 
 
 def test_each_training_image_is_held_out_once_and_copies_together(archive):
-    table = folds.divided(archive, of_folds(4)).set_index("member")
+    table = folds.divided(archive, 4, PARAMS).set_index("member")
     assert len(table) == 38
     assert not table.index.str.startswith("test/").any()
     assert sorted(set(table["fold"])) == [0, 1, 2, 3]
@@ -43,8 +43,8 @@ def test_each_training_image_is_held_out_once_and_copies_together(archive):
 
 
 def test_more_folds_than_images_of_a_label_are_refused(archive):
-    with pytest.raises(UserError, match=r"label_errors\.folds = 13: (fear|sad) has only 12 images that differ"):
-        folds.divided(archive, of_folds(13))
+    with pytest.raises(UserError, match=r"--folds 13: (fear|sad) has only 12 images that differ"):
+        folds.divided(archive, 13, PARAMS)
 
 
 @pytest.fixture
@@ -90,21 +90,37 @@ def test_images_on_which_people_do_not_agree_are_not_judged(told):
 
 
 @pytest.mark.slow
-def test_label_errors_are_found_to_the_same_bytes_and_can_be_left_out(small, tmp_path):
-    clone = fresh(small, tmp_path / "clone", **{"label_errors.folds": 2, "label_errors.epochs": 2})
-    clone.run("make", "label-errors", "-o", ".venv/complete")
-    lock = clone.path / "label_errors/dvc.lock"
-    first = lock.read_text()
-    assert not [path for path in (clone.path / ".checkpoints").glob("*") if path.is_dir()]
+def test_label_errors_are_found_to_the_same_bytes_also_after_a_kill_and_can_be_left_out(reproduced, tmp_path):
+    clone = fresh(reproduced, tmp_path / "clone")
+    command = ("python", "-m", "src.label_errors", "--folds", "2", "--epochs", "2")
+    missing = clone.run(*command, ok=False)
+    assert missing.stderr == "error: data/raw.zip is not there: dvc repro download\n"
+    clone.run("dvc", "repro", "split")
+    found = []
+    for killed in (False, True):
+        if killed:
+            process = subprocess.Popen(command, cwd=clone.path, env=environment(), stdout=DEVNULL, stderr=DEVNULL)
+            while len([*(clone.path / ".checkpoints").glob("*/000001")]) < 2:  # the second fold has begun
+                assert process.poll() is None
+                time.sleep(0.1)
+            process.kill()
+            process.wait()
+        clone.run(*command)
+        names = ("issues.csv", "ranking.csv", "metrics.json", "plots/first.png")
+        found.append([(clone.path / "label_errors" / name).read_bytes() for name in names])
+        assert not [path for path in (clone.path / ".checkpoints").iterdir() if path.is_dir()]
+    assert found[0] == found[1]
+
     listed = pd.read_csv(clone.path / "label_errors/issues.csv")
     assert 0 < len(listed) < 400
-
-    clone.run("dvc", "repro", "--force", "label_errors/dvc.yaml")
-    assert lock.read_text() == first
-
     clone.set_params({"split.leave_out": "label_errors/issues.csv"})
-    ran = clone.run("dvc", "repro", "split").stdout
-    assert "Stage 'label_errors/dvc.yaml:label_errors' didn't change, skipping" in ran
+    clone.run("dvc", "repro", "split")
     manifest = pd.read_csv(clone.path / "data/manifest.csv").set_index("member")
     assert set(manifest.loc[listed["member"], "split"]) == {"left_out"}
     assert (manifest["split"] == "left_out").sum() == len(listed)
+
+
+def test_too_few_folds_are_refused(small):
+    refused = small.run("python", "-m", "src.label_errors", "--folds", "1", ok=False)
+    assert refused.returncode == 2
+    assert refused.stderr.endswith("error: it takes at least 2 folds and 1 epoch\n")
