@@ -73,8 +73,8 @@ def test_what_is_filed_wrong_comes_first_and_is_counted(told):
     assert ranking.agreement(found, votes) == {
         "images": 300,
         "wrong": 0.1,
-        "quality": {"first_100": 0.3, "auc": 1.0},
-        "loss": {"first_100": 0.3, "auc": 1.0},
+        "confidence": {"first_100": 0.3, "auc": 1.0},
+        "margin": {"first_100": 0.3, "auc": 1.0},
         "issues": {"images": 30, "wrong": 1.0},
     }
 
