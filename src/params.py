@@ -179,7 +179,7 @@ class Split(Section):
     near_bits: Annotated[int, Field(ge=0, le=256)]
     seed: Seed
     votes: Literal["none", "majority", "soft"] = "none"
-    leave_out: Printed = "label_errors/none.csv"
+    leave_out: Literal["none", "issues"] = "none"
 
 
 class Preprocess(Section):

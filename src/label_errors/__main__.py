@@ -18,6 +18,7 @@ from src.errors import UserError
 from src.label_errors import folds, ranking
 from src.params import Params
 from src.plot import faces
+from src.split.policies import ISSUES
 
 FOLDER = Path("label_errors")
 SHOWN = 24  # on the contact sheet
@@ -45,7 +46,7 @@ def main() -> None:
 def write(ranked: pd.DataFrame, params: Params) -> None:
     """The files of the folder, from a ranking as `ranking.ranked` gives it."""
     write_csv(FOLDER / "ranking.csv", ranked)
-    write_csv(FOLDER / "issues.csv", ranked[ranked["issue"]])
+    write_csv(ISSUES, ranked[ranked["issue"]])
     with replacing(FOLDER / "plots") as plots:
         plots.mkdir()
         _contact_sheet(ranked[:SHOWN], params).savefig(plots / "first.png", dpi=100, metadata={"Software": None})
@@ -58,7 +59,7 @@ def write(ranked: pd.DataFrame, params: Params) -> None:
         **({"votes": agreement} if agreement else {}),
     }
     write_json(FOLDER / "metrics.json", metrics)
-    print(f"{FOLDER}/issues.csv: {metrics['issues']} of {len(ranked)} labels are probably wrong")
+    print(f"{ISSUES}: {metrics['issues']} of {len(ranked)} labels are probably wrong")
 
 
 def _contact_sheet(rows: pd.DataFrame, params: Params) -> Figure:

@@ -10,6 +10,8 @@ from src.errors import UserError, printable
 from src.params import Split
 from src.split import duplicates
 
+ISSUES = Path("label_errors/issues.csv")  # what src.label_errors finds; it lies in git, and a user may edit it
+
 
 def build(archive: Path, split: Split) -> pd.DataFrame:
     """One row per image: member, sha256 (of its file), label, split, group (of duplicates and near-duplicates).
@@ -22,7 +24,8 @@ def build(archive: Path, split: Split) -> pd.DataFrame:
     table = table.assign(label=label, split=LEFT_OUT, group=duplicates.groups(table["sha256"], hashes, split.near_bits))
     policy = {"report": _report, "holdout": _holdout, "clean": _clean, "train_folder": _train_folder}[split.policy]
     table["split"] = policy(table, folder, split)
-    table["split"] = table["split"].mask((table["split"] == "train") & _listed(table, Path(split.leave_out)), LEFT_OUT)
+    if split.leave_out == "issues":
+        table["split"] = table["split"].mask((table["split"] == "train") & _listed(table), LEFT_OUT)
     if split.train_share < 1:
         table["split"] = _thin_out(table, split)
     if split.policy == "clean" and len(leaking := straddling(table)):
@@ -30,12 +33,12 @@ def build(archive: Path, split: Split) -> pd.DataFrame:
     return table
 
 
-def _listed(table: pd.DataFrame, path: Path) -> pd.Series:
-    """Which rows have a content that the list at `path` names."""
+def _listed(table: pd.DataFrame) -> pd.Series:
+    """Which rows have a content that is listed."""
     try:
-        return table["sha256"].isin(pd.read_csv(path, usecols=["sha256"], dtype=str)["sha256"])
+        return table["sha256"].isin(pd.read_csv(ISSUES, usecols=["sha256"], dtype=str)["sha256"])
     except (OSError, ValueError) as error:
-        raise UserError(f"split.leave_out: {path} is no csv with a column sha256: {printable(str(error))}") from error
+        raise UserError(f"split.leave_out: {ISSUES} is no csv with a column sha256: {printable(str(error))}") from error
 
 
 def _report(table: pd.DataFrame, folder: pd.Series, split: Split) -> pd.Series:

@@ -113,7 +113,7 @@ def test_label_errors_are_found_to_the_same_bytes_also_after_a_kill_and_can_be_l
 
     listed = pd.read_csv(clone.path / "label_errors/issues.csv")
     assert 0 < len(listed) < 400
-    clone.set_params({"split.leave_out": "label_errors/issues.csv"})
+    clone.set_params({"split.leave_out": "issues"})
     clone.run("dvc", "repro", "split")
     manifest = pd.read_csv(clone.path / "data/manifest.csv").set_index("member")
     assert set(manifest.loc[listed["member"], "split"]) == {"left_out"}

@@ -63,7 +63,7 @@ def test_a_half_written_answer_in_the_queue_is_waited_out(small, tmp_path):
         runs._status(clone.path)
     timer = Timer(1, half_written.unlink)
     timer.start()
-    assert runs._status(clone.path) == ({}, 0)
+    assert runs._status(clone.path) == {}
     timer.join()
 
 

@@ -81,14 +81,15 @@ def test_listed_contents_are_left_out_of_training_alone_and_the_list_is_a_depend
     clone.run("dvc", "repro", "split")
     before = pd.read_csv(clone.path / "data/manifest.csv").set_index("member")
     listed = [*before.index[before["split"] == "train"][:3], before.index[before["split"] == "validation"][0]]
-    before.loc[listed, ["sha256"]].to_csv(clone.path / "mine.csv", index=False)
-    clone.set_params({"split.leave_out": "mine.csv"})
+    before.loc[listed, ["sha256"]].to_csv(clone.path / "label_errors/issues.csv", index=False)
+    assert "label_errors/issues.csv" in clone.run("dvc", "status", "split").stdout
+    clone.run("dvc", "repro", "split")
+    assert pd.read_csv(clone.path / "data/manifest.csv").set_index("member").equals(before)
+    clone.set_params({"split.leave_out": "issues"})
     clone.run("dvc", "repro", "split")
     after = pd.read_csv(clone.path / "data/manifest.csv").set_index("member")
     assert after.index[after["split"] != before["split"]].tolist() == listed[:3]
     assert set(after.loc[listed[:3], "split"]) == {LEFT_OUT}
-    (clone.path / "mine.csv").write_text("sha256\n")
-    assert "changed deps" in clone.run("dvc", "status", "split").stdout
-    (clone.path / "mine.csv").write_text("member\n")
+    (clone.path / "label_errors/issues.csv").write_text("member\n")
     failed = clone.run("dvc", "repro", "split", ok=False)
-    assert "error: split.leave_out: mine.csv is no csv with a column sha256" in failed.stderr
+    assert "error: split.leave_out: label_errors/issues.csv is no csv with a column sha256" in failed.stderr
