@@ -158,8 +158,8 @@ def test_a_cell_is_stopped_when_nothing_trains_it_and_not_when_its_worker_is_too
         commands = {process: Path(f"/proc/{process}/cmdline").read_bytes() for process in working}
         (worker,) = (process for process, command in commands.items() if b"queue-worker" in command)
         os.kill(worker, signal.SIGSTOP)
-        assert runs._status(clone.path) == ({"long": "Running"}, 0)
+        assert (runs._status(clone.path), runs._workers(clone.path)) == ({"long": "Running"}, 1)
         end_at_once(working)  # the worker too: the kernel wakes a stopped one whose parent dies, and it writes Failed
-        assert runs._status(clone.path) == ({"long": "Stopped"}, 0)
+        assert (runs._status(clone.path), runs._workers(clone.path)) == ({"long": "Stopped"}, 0)
     finally:
         end_at_once(processes_in(clone.path))
