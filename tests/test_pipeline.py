@@ -217,7 +217,7 @@ def test_an_experiment_in_a_temporary_copy_finds_local_faces_and_lands_in_the_re
     listed = reproduced.run(
         "dvc", "exp", "show", "--only-changed", "--drop", ".*/|Created|local_path|source|faces"
     ).stdout
-    assert max(map(len, listed.splitlines())) <= 120, listed
+    assert max(map(len, listed.splitlines())) <= 135, listed
     charts = json.loads(reproduced.run("dvc", "plots", "diff", "HEAD", "two-layers", "-o", "shown", "--json").stdout)
     for name in ("accuracy", "loss", "confusion"):
         (chart,) = charts["data"][name]
