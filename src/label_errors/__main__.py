@@ -32,8 +32,12 @@ def main() -> None:
     if arguments.folds < 2 or arguments.epochs < 1:
         parser.error("it takes at least 2 folds and 1 epoch")
     chosen = params.load()
-    if not RAW.is_file():
-        raise UserError(f"{RAW} is not there: dvc repro download")
+    if missing := [str(path) for path in (RAW, VOTES) if not path.is_file()]:  # now, not after an hour
+        raise UserError(f"{missing[0]} is not there: dvc repro download")
+    if chosen.preprocess.align != "none":
+        raise UserError(
+            "preprocess.align: labels are judged by faces as they are; set preprocess.align to none for this"
+        )
     from src.core import runtime
 
     runtime.configure(chosen.portable, chosen.device)

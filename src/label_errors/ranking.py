@@ -63,11 +63,10 @@ def agreement(ranking: pd.DataFrame, votes: pd.DataFrame) -> dict[str, Any]:
     wrong = (labels[judged].idxmax(axis=1).to_numpy() != ranking["label"]).to_numpy()
     found: dict[str, Any] = {"images": len(wrong), "wrong": round(float(wrong.mean()), 4)}
     for name in ("confidence", "margin"):
-        suspicion = -ranking[name].to_numpy()
-        order = np.argsort(-suspicion, kind="stable")
+        order = np.argsort(ranking[name].to_numpy(), kind="stable")
         firsts = {f"first_{count}": float(wrong[order[:count]].mean()) for count in FIRST if count <= len(wrong)}
         both = wrong.any() and not wrong.all()
-        found[name] = {**firsts, **({"auc": round(float(roc_auc_score(wrong, suspicion)), 4)} if both else {})}
+        found[name] = {**firsts, **({"auc": round(float(roc_auc_score(wrong, -ranking[name])), 4)} if both else {})}
     issues = ranking["issue"].to_numpy()
     found["issues"] = {"images": int(issues.sum()), **({"wrong": float(wrong[issues].mean())} if issues.any() else {})}
     return found

@@ -124,3 +124,11 @@ def test_too_few_folds_are_refused(small):
     refused = small.run("python", "-m", "src.label_errors", "--folds", "1", ok=False)
     assert refused.returncode == 2
     assert refused.stderr.endswith("error: it takes at least 2 folds and 1 epoch\n")
+
+
+def test_straightened_faces_are_refused_before_the_work(small, tmp_path):
+    clone = fresh(small, tmp_path / "clone", **{"preprocess.align": "eyes"})
+    (clone.path / "data/raw.zip").touch()
+    (clone.path / "data/votes.csv").touch()
+    refused = clone.run("python", "-m", "src.label_errors", ok=False)
+    assert refused.stderr.startswith("error: preprocess.align: ")
