@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from src import command, identity, progress, tracking
-from src.core import arrays, files
+from src.core import arrays, files, votes
 from src.core.files import ARRAYS, GRADCAM, MODEL, PREDICTIONS, RAW, VOTES, replacing, write_csv, write_json
 from src.evaluate import scores
 from src.params import Params, load
@@ -44,7 +44,8 @@ def main(params: Params) -> None:
         **scores.metrics(actual, probabilities, labels, majority),
         "calibration": calibration.metrics(actual, probabilities, temperature, temperatures),
     }
-    if crowd := scores.crowd(pd.read_csv(VOTES), members, actual, probabilities.argmax(axis=1)):
+    seen, names = votes.majority(pd.read_csv(VOTES), members), np.array(labels)
+    if crowd := scores.crowd(seen, names[actual], names[probabilities.argmax(axis=1)]):
         results["crowd"] = crowd
     if params.evaluate.rotations:
         results["rotations"] = _rotations(params, members.to_list(), actual, model)

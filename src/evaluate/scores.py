@@ -35,28 +35,25 @@ def metrics(actual: np.ndarray, probabilities: np.ndarray, labels: list[str], ma
     }
 
 
-def crowd(votes: pd.DataFrame, members: pd.Series, actual: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+def crowd(seen: pd.Series, actual: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     """Agreement with what people see, on the images for which more than half of them voted for one label.
 
     Args:
-        votes: as download/votes.py gives them.
-        members: (n,) of the images that were scored.
-        actual: (n,) positions of the labels under which they are filed.
+        seen: (n,) the label for which more than half voted, NaN where there is none.
+        actual: (n,) the labels under which they are filed.
+        predicted: (n,) labels, too.
 
     Returns:
         `images`, how many these are; `accuracy` of the predictions; `filed_labels`, that of the labels under which they
         are filed. Empty where nobody voted.
     """
-    votes = votes.set_index("member").reindex(members)
-    labels = votes.drop(columns="voters").to_numpy()
-    agreed = 2 * labels.max(axis=1, initial=0) > votes["voters"].to_numpy()
+    agreed = seen.notna().to_numpy()
     if not agreed.any():
         return {}
-    seen = labels[agreed].argmax(axis=1)
     return {
         "images": int(agreed.sum()),
-        "accuracy": float((predicted[agreed] == seen).mean()),
-        "filed_labels": float((actual[agreed] == seen).mean()),
+        "accuracy": float((predicted[agreed] == seen[agreed]).mean()),
+        "filed_labels": float((actual[agreed] == seen[agreed]).mean()),
     }
 
 

@@ -8,6 +8,8 @@ from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from sklearn.metrics import roc_auc_score
 
+from src.core.votes import majority
+
 FIRST = (100, 1000, 3000)
 
 
@@ -47,20 +49,18 @@ def agreement(ranking: pd.DataFrame, votes: pd.DataFrame) -> dict[str, Any]:
 
     Args:
         ranking: as from `ranked`.
-        votes: as download/votes.py gives them; the ranking has not seen them.
+        votes: as core/votes.py says; the ranking has not seen them.
 
     Returns:
         `images` that are judged; `wrong`, the share of them whose label is, which a random order finds; of the order by
         `confidence` and that by `margin`: the share of wrong labels among the first 100, 1,000 and 3,000, and the area
         under the ROC curve; how many of the `issues` are judged, and their share. Empty where nobody voted.
     """
-    counts = votes.set_index("member").reindex(ranking["member"])
-    labels = counts.drop(columns="voters")
-    judged = (2 * labels.max(axis=1) > counts["voters"]).to_numpy()
-    if not judged.any():
+    seen = majority(votes, ranking["member"])
+    ranking, seen = ranking[seen.notna()], seen.dropna()
+    if ranking.empty:
         return {}
-    ranking = ranking[judged].reset_index(drop=True)
-    wrong = (labels[judged].idxmax(axis=1).to_numpy() != ranking["label"]).to_numpy()
+    wrong = (seen != ranking["label"]).to_numpy()
     found: dict[str, Any] = {"images": len(wrong), "wrong": round(float(wrong.mean()), 4)}
     for name in ("confidence", "margin"):
         order = np.argsort(ranking[name].to_numpy(), kind="stable")

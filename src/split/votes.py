@@ -3,6 +3,7 @@
 import pandas as pd
 
 from src.core.manifest import LEFT_OUT, VOTES
+from src.core.votes import majority
 from src.errors import UserError
 
 
@@ -10,7 +11,7 @@ def relabelled(table: pd.DataFrame, votes: pd.DataFrame, how: str) -> pd.DataFra
     """The manifest, with training images labelled by `votes`; what is scored keeps the label of its folder.
 
     Args:
-        votes: as download/votes.py gives them.
+        votes: as core/votes.py says.
         how: `majority`: the label for which more than half voted; an image without one is left out. `soft`: the votes
             for each label, in columns of their own; an image is left out of which not more than half voted for any of
             the labels. Its label is then the most frequent, the first of equals.
@@ -26,10 +27,14 @@ def relabelled(table: pd.DataFrame, votes: pd.DataFrame, how: str) -> pd.DataFra
             f"split.votes = {how}: nobody has voted on these images; votes are known of drawn faces and of FER-2013, "
             "there for fer2013.csv with -S votes_path=fer2013new.csv"
         )
-    agreed = labels.max(axis=1) if how == "majority" else labels.sum(axis=1)
-    decided = train & (2 * agreed > voters)
+    if how == "majority":
+        seen = majority(votes, table["member"])
+    else:
+        some = 2 * labels.sum(axis=1) > voters
+        seen = labels[some].idxmax(axis=1).reindex(table.index)
+    decided = train & seen.notna()
     table = table.assign(split=table["split"].mask(train & ~decided, LEFT_OUT))
-    table.loc[decided, "label"] = labels[decided].idxmax(axis=1)
+    table.loc[decided, "label"] = seen[decided]
     if lost := [label for label in labels.columns if label not in set(table.loc[decided, "label"])]:
         raise UserError(f"split.votes = {how} leaves {', '.join(lost)} without a training image")
     if how == "soft":

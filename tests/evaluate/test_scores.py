@@ -88,18 +88,13 @@ def test_predictions_name_the_image_its_labels_and_every_probability():
     ]
 
 
-VOTES = pd.DataFrame(
-    [("a", 10, 9, 1), ("b", 10, 2, 6), ("c", 10, 5, 5), ("d", 1, 1, 0)], columns=["member", "voters", "happy", "sad"]
-)
-
-
 def test_the_crowd_is_asked_where_more_than_half_of_it_agrees():
-    members, filed = pd.Series(["d", "c", "b", "nobody voted", "a"]), np.array([0, 0, 0, 0, 1])
-    found = scores.crowd(VOTES, members, filed, np.array([1, 0, 1, 0, 0]))
+    seen = pd.Series(["happy", np.nan, "sad", np.nan, "happy"], index=[3, 1, 4, 2, 0], dtype=object)
+    filed = np.array(["happy", "happy", "happy", "happy", "sad"])
+    found = scores.crowd(seen, filed, np.array(["sad", "happy", "sad", "happy", "happy"]))
     assert found == {"images": 3, "accuracy": 2 / 3, "filed_labels": 1 / 3}
 
 
 def test_without_votes_there_is_no_crowd():
-    members, filed = pd.Series(["x", "y"]), np.array([0, 1])
-    assert scores.crowd(VOTES, members, filed, filed) == {}
-    assert scores.crowd(VOTES[:0], members, filed, filed) == {}
+    filed = np.array(["happy", "sad"])
+    assert scores.crowd(pd.Series([np.nan, np.nan], dtype=object), filed, filed) == {}
