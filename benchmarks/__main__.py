@@ -21,6 +21,8 @@ NAMES = (
     "profile",
     "preprocess",
     "predict",
+    "usable",
+    "coverage",
     "growth",
     "network",
     "grid",

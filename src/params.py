@@ -172,6 +172,13 @@ class Rendered(Section):
     seed: Seed
 
 
+class Usable(Section):
+    faces: Annotated[int, Field(ge=7, le=1_000_000)]
+    epochs: Annotated[int, Field(ge=1, le=999_999)]
+    kept: Annotated[float, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**31 - 1)]
+
+
 class Split(Section):
     policy: Literal["report", "holdout", "clean", "train_folder"]
     train_share: Annotated[float, Field(gt=0, le=1)]
@@ -186,6 +193,7 @@ class Preprocess(Section):
     interpolation: Interpolation
     align: Align = "none"
     skip_unreadable: bool
+    usable: Literal["none", "network"] = "none"
 
 
 class Model(Section):
@@ -228,6 +236,7 @@ class Params(Section):
     limits: Limits
     rendered: Rendered
     split: Split
+    usable: Usable = Usable(faces=6000, epochs=20, kept=0.98, seed=1)
     preprocess: Preprocess
     model: Model
     augmentation: Augmentation

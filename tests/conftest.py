@@ -13,7 +13,7 @@ from src.params import changed
 from src.revisions import resolve
 
 HERE = Path(__file__).resolve().parents[1]
-SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16}
+SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16, "usable.faces": 7, "usable.epochs": 1}
 
 
 def found(name: str) -> Path:

@@ -21,7 +21,19 @@ import mlflow
 from tests.conftest import Clone, commit_working_tree, environment, fresh
 
 # Where each of ten kills falls; training first makes mlflow.db, and takes the longest.
-STAGES = ("download", "split", "preprocess", "train", "train", "train", "train", "evaluate", "evaluate", "plot")
+STAGES = (
+    "download",
+    "split",
+    "usable",
+    "preprocess",
+    "train",
+    "train",
+    "train",
+    "train",
+    "evaluate",
+    "evaluate",
+    "plot",
+)
 
 
 class Outcome(NamedTuple):

@@ -14,7 +14,7 @@ from src.params import changed
 from tests.conftest import HERE
 from tests.download.test_fer_csv import rows, table
 
-SMALL = {"rendered.scale": 0.02, "dataset": "ai"}
+SMALL = {"rendered.scale": 0.02, "dataset": "ai", "usable.faces": 7, "usable.epochs": 1}
 # `unshare` gives the stage file systems of its own: a folder becomes a small one, with a copy of what was in it.
 SCRIPT = """
 folder=$1
@@ -112,7 +112,13 @@ def test_the_table_of_fer2013_where_temporary_files_have_no_room(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "path"), [("download", "data/raw.zip"), ("split", "data/manifest.csv"), ("preprocess", "data/arrays")]
+    ("name", "path"),
+    [
+        ("download", "data/raw.zip"),
+        ("split", "data/manifest.csv"),
+        ("usable", "models/usable.npy"),
+        ("preprocess", "data/arrays"),
+    ],
 )
 def test_a_file_larger_than_the_system_allows(folder, name, path):
     limit = 50_000

@@ -56,6 +56,11 @@ def grey(level: float) -> Colour:
     return level, level, level
 
 
+def angle(radians: float) -> Angle:
+    """Rounded, as the C library's sine may differ in the last digit from one machine to the next."""
+    return round(math.cos(radians), 9), round(math.sin(radians), 9)
+
+
 @dataclass(frozen=True)
 class Pose:
     """Where the head is (shares of the picture) and how it is turned."""
@@ -156,8 +161,6 @@ def meet(rng: Random) -> Person:
 
 def stand(rng: Random) -> Pose:
     """Position, size and three angles in radians: yaw to 0.5, pitch and roll to 0.3."""
-    turns = [bell(rng, spread) for spread in (0.35, 0.2, 0.2)]
-    # The C library's sine may differ in the last digit from one machine to the next.
-    yaw, pitch, roll = ((round(math.cos(angle), 9), round(math.sin(angle), 9)) for angle in turns)
+    yaw, pitch, roll = (angle(bell(rng, spread)) for spread in (0.35, 0.2, 0.2))
     centre = 0.5 + bell(rng, 0.05), 0.52 + bell(rng, 0.05)
     return Pose(between(rng, 0.4, 0.47), centre, yaw, pitch, roll)

@@ -16,9 +16,13 @@ OVERSAMPLED = 4  # grey pictures are drawn so many times larger and shrunk
 HAND = 0.12  # share of faces with a hand before them
 
 
-def take(emotion: str, size: int, rng: Random) -> np.ndarray:
-    """A photograph of somebody who shows `emotion` -> (size, size) uint8, or (size, size, 3), blue first."""
-    who, how, pose = meet(rng), express(emotion, rng), stand(rng)
+def take(emotion: str, size: int, rng: Random, pose: Pose | None = None) -> np.ndarray:
+    """A photograph of somebody who shows `emotion` -> (size, size) uint8, or (size, size, 3), blue first.
+
+    Args:
+        pose: where and how the head is held; at random, looking at the camera more or less, unless given.
+    """
+    who, how, pose = meet(rng), express(emotion, rng), pose or stand(rng)
     coloured = size >= COLOURED
     if coloured:
         pose = pose.from_afar()

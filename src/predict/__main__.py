@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from src import command, progress
 from src.errors import printable
+from src.usable import USABLE
 
 if TYPE_CHECKING:  # with the imports in the functions below, seconds, in which something shall be shown already
     from src.predict.figure import Sheet
@@ -40,6 +41,7 @@ def _main(options: argparse.Namespace, bar: Any) -> int:
     from src.predict import photos
     from src.predict.predictor import Predictor
 
+    usable = root() / USABLE if options.expel else None
     if options.figure:
         check_writable(options.figure)
     paths = photos.named(options.photos, sys.stdin and sys.stdin.buffer)
@@ -47,7 +49,7 @@ def _main(options: argparse.Namespace, bar: Any) -> int:
         if why := photos.problem(path):
             bar.write(printable(f"{path}: {why}"), file=sys.stderr)
     with TemporaryDirectory() if options.run else nullcontext() as folder:
-        predictor = Predictor(_model_of(options.run, Path(folder)) if folder else root() / MODEL)
+        predictor = Predictor(_model_of(options.run, Path(folder)) if folder else root() / MODEL, usable)
         return _predict(predictor, paths, options, bar)
 
 
@@ -162,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"draw the first {DRAWN} photos that can be read, with the first {FACES} faces of each",
     )
     parser.add_argument("--cropped", action="store_true", help="the images are faces already; look for none")
+    parser.add_argument("--expel", action="store_true", help="say which faces cannot be used, and no emotion of these")
     parser.add_argument(
         "--run", help="a DVC experiment, a git revision or an MLflow run, by id or name; models/ if not given"
     )

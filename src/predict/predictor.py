@@ -41,12 +41,14 @@ class Predictor:
 
     Args:
         path: of model.h5, with calibration.json beside it.
+        usable: of the network that tells usable faces from others; without it, all count as usable.
 
     Raises:
-        UserError: one of the two files is not what the stages wrote, or they do not belong together.
+        UserError: one of the files is not what the stages wrote, or the first two do not belong together.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, usable: Path | None = None):
+        self._usable = usable
         self._temperature = calibration.load(path)
         self._metadata = saved.metadata(path)
         self._path = path
@@ -83,6 +85,12 @@ class Predictor:
 
         return Straightener(self._metadata.input_size) if self._metadata.align == "eyes" else None
 
+    @cached_property
+    def _judge(self) -> "keras.Sequential | None":
+        from src.usable import network
+
+        return network.load(self._usable) if self._usable else None
+
     @property
     def parameters(self) -> int:
         """How many numbers the model holds."""
@@ -102,8 +110,23 @@ class Predictor:
             return unreadable
         self._network()
         if cropped:
-            return photos.cropped(batch, self._metadata, self._straightener)
-        return photos.detected(batch, self._metadata, self._detector)
+            return self._expelled(photos.cropped(batch, self._metadata, self._straightener))
+        return self._expelled(photos.detected(batch, self._metadata, self._detector))
+
+    def _expelled(self, batch: list[photos.Found]) -> list[photos.Found]:
+        """Says of each face that cannot be used that it cannot, in place of its pixels."""
+        if self._judge is None:
+            return batch
+        from src.usable import network
+
+        said = iter(network.scores(self._judge, [found.pixels for found in batch if found.pixels is not None]))
+        scores = [(found, None if found.pixels is None else float(next(said))) for found in batch]
+        return [
+            found
+            if score is None or score >= network.THRESHOLD
+            else found._replace(pixels=None, error=f"unusable ({score:.2f})")
+            for found, score in scores
+        ]
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         network = self._network()

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from src import command
 from src.core import manifest
 from src.core.files import ARRAYS, MANIFEST, RAW, digest, write_json
@@ -11,22 +13,33 @@ from src.preprocess import decode
 
 def main(params: Params) -> None:
     table = manifest.read(MANIFEST)
-    straighten = None
-    if params.preprocess.align == "eyes":
+    straighten = expel = None
+    if params.preprocess.align == "eyes" or params.preprocess.usable == "network":
         from src.core import runtime
 
         runtime.configure(portable=True)  # whatever the params say that train and evaluate follow
+    if params.preprocess.align == "eyes":
         from src.faces.alignment import Straightener
 
         straighten = Straightener(params.data.input_size)
-    skipped = decode.write(ARRAYS, RAW, table, params, straighten)
+    if params.preprocess.usable == "network":
+        from src.usable.network import Filter
+
+        expel = Filter()
+
+    def prepare(faces: list[np.ndarray], split: str) -> list[np.ndarray | None]:
+        straight = straighten(faces) if straighten else faces
+        return expel(straight) if expel and split == "train" else [*straight]
+
+    skipped = decode.write(ARRAYS, RAW, table, params, prepare if straighten or expel else None)
     metrics = {
         "dataset": params.dataset,
         "source": params.source,
-        "images": len(table) - skipped,
+        "images": len(table) - skipped - (expel.expelled if expel else 0),
         "skipped": skipped,
         "data_sha256": digest(RAW),
         **({"faces": straighten.metrics()} if straighten else {}),
+        **({"unusable": expel.metrics()} if expel else {}),
     }
     write_json(Path("metrics/preprocess.json"), metrics)
 

@@ -22,7 +22,7 @@ from src.params import Params
 SMALL = 5000
 
 
-Straighten = Callable[[list[np.ndarray]], list[np.ndarray]]
+Prepare = Callable[[list[np.ndarray], str], list[np.ndarray | None]]
 
 
 def write(
@@ -30,12 +30,13 @@ def write(
     archive: Path,
     table: pd.DataFrame,
     params: Params,
-    straighten: Straighten | None = None,
+    prepare: Prepare | None = None,
 ) -> int:
     """Decodes every image of the manifest `table` into `folder`; returns how many were skipped.
 
     Args:
-        straighten: is given batches of decoded images, before they are resized.
+        prepare: is given batches of decoded images, before they are resized, and their split; it returns what is to be
+            resized in their place, or None for what is to be left out.
 
     Raises:
         UserError: images that cannot be decoded, unless they may be skipped; a split or label that is then empty;
@@ -43,6 +44,7 @@ def write(
     """
     size = params.data.input_size
     unreadable: list[str] = []
+    left_out = 0
     shrink = partial(images.resize, size=size, interpolation=params.preprocess.interpolation)
     with replacing(folder) as temporary:
         temporary.mkdir()
@@ -53,9 +55,11 @@ def write(
             # Written, not mapped: on a full disk a write fails, but a store into a mapped file kills the process.
             with (temporary / f"{split}_images.npy").open("wb") as file:
                 _header(file, (len(rows), size, size))
-                for row, member, image in _decoded(archive, rows["member"], shrink, straighten, split):
+                for row, member, image in _decoded(archive, rows["member"], shrink, prepare, split):
                     if isinstance(image, ValueError):
                         unreadable.append(f"{member}: {image}")
+                    elif image is None:
+                        left_out += 1
                     else:
                         file.write(image.tobytes())
                         good.append(row)
@@ -76,7 +80,9 @@ def write(
         pairs = set(expected.itertuples(index=False, name=None))
         if lost := sorted(pairs - set(index[["split", "label"]].itertuples(index=False, name=None))):
             named = ", ".join("/".join(cell) for cell in lost)
-            raise UserError(f"{archive}: after skipping {len(unreadable)} unreadable images none is left in {named}")
+            skipped = [f"{len(unreadable)} unreadable"] if unreadable else []
+            skipped += [f"{left_out} unusable"] if left_out else []
+            raise UserError(f"{archive}: after skipping {' and '.join(skipped)} images none is left in {named}")
         write_csv(temporary / "index.csv", index)
     return len(unreadable)
 
@@ -100,14 +106,17 @@ def _decoded(
     archive: Path,
     members: Iterable[str],
     shrink: Callable[[np.ndarray], np.ndarray],
-    straighten: Straighten | None,
+    prepare: Prepare | None,
     split: str,
-) -> Iterator[tuple[int, str, np.ndarray | ValueError]]:
-    """Yields (row, member, pixels or the ValueError) in order, decoding bounded batches, large images on every core."""
+) -> Iterator[tuple[int, str, np.ndarray | ValueError | None]]:
+    """Yields (row, member, pixels) in order, decoding bounded batches, large images on every core.
+
+    For pixels stands the ValueError of what cannot be decoded, and None for what `prepare` leaves out.
+    """
 
     def attempt(data: bytes) -> np.ndarray | ValueError:
         try:
-            return images.decode(data) if straighten else shrink(images.decode(data))
+            return images.decode(data) if prepare else shrink(images.decode(data))
         except ValueError as error:
             return error
 
@@ -116,12 +125,13 @@ def _decoded(
     with raw.opened(archive) as opened, ThreadPoolExecutor(cpu_count()) as pool, done:
         row = 0
         for batch in _batches(opened, members):
-            small = sum(opened.getinfo(member).file_size for member in batch) < SMALL * len(batch)
-            spread = map if small else pool.map
+            tiny = sum(opened.getinfo(member).file_size for member in batch) < SMALL * len(batch)
+            spread = map if tiny else pool.map
             results = list(spread(attempt, (raw.read(opened, member) for member in batch)))
-            if straighten:
-                faces = iter(straighten([result for result in results if not isinstance(result, ValueError)]))
-                results = [result if isinstance(result, ValueError) else shrink(next(faces)) for result in results]
+            if prepare:
+                faces = prepare([result for result in results if not isinstance(result, ValueError)], split)
+                small = (None if face is None else shrink(face) for face in faces)
+                results = [result if isinstance(result, ValueError) else next(small) for result in results]
             for member, result in zip(batch, results, strict=True):
                 yield row, member, result
                 row += 1
