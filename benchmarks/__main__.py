@@ -23,6 +23,7 @@ NAMES = (
     "predict",
     "usable",
     "coverage",
+    "turned",
     "growth",
     "network",
     "grid",

@@ -106,7 +106,7 @@ Source = Literal["rendered", "local", "kaggle"]
 ConvLayers = Annotated[int, Field(ge=1, le=4)]
 InputSize = Annotated[int, Field(ge=8, le=1024)]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
-Align = Literal["none", "eyes"]
+Align = Literal["none", "eyes", "segmentation"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Portable = bool | Literal["avx512"]
 Kind = TypeVar("Kind")
@@ -179,6 +179,12 @@ class Usable(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31 - 1)]
 
 
+class Segmentation(Section):
+    faces: Annotated[int, Field(ge=2, le=1_000_000)]
+    epochs: Annotated[int, Field(ge=1, le=999_999)]
+    seed: Annotated[int, Field(ge=0, lt=2**31 - 1)]
+
+
 class Split(Section):
     policy: Literal["report", "holdout", "clean", "train_folder"]
     train_share: Annotated[float, Field(gt=0, le=1)]
@@ -237,6 +243,7 @@ class Params(Section):
     rendered: Rendered
     split: Split
     usable: Usable = Usable(faces=6000, epochs=20, kept=0.98, seed=1)
+    segmentation: Segmentation = Segmentation(faces=6000, epochs=15, seed=1)
     preprocess: Preprocess
     model: Model
     augmentation: Augmentation

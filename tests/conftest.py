@@ -13,7 +13,8 @@ from src.params import changed
 from src.revisions import resolve
 
 HERE = Path(__file__).resolve().parents[1]
-SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16, "usable.faces": 7, "usable.epochs": 1}
+TINY = {"usable.faces": 7, "usable.epochs": 1, "segmentation.faces": 8, "segmentation.epochs": 1}  # other networks
+SMALL = {"epochs": 2, "rendered.scale": 0.02, "model.dense_units": 16, **TINY}
 
 
 def found(name: str) -> Path:

@@ -25,6 +25,7 @@ STAGES = (
     "download",
     "split",
     "usable",
+    "segmentation",
     "preprocess",
     "train",
     "train",

@@ -130,7 +130,16 @@ def test_a_dataset_of_its_own_goes_through_all_stages(tmp_path):
     apply(clone, "A new dataset with its own labels")
     write_faces(clone.path / "faces.zip")
     local, kaggle = commands("A new dataset with its own labels")
-    assert run(clone, local) == {"download", "split", "usable", "preprocess", "train", "evaluate", "plot"}
+    assert run(clone, local) == {
+        "download",
+        "split",
+        "usable",
+        "segmentation",
+        "preprocess",
+        "train",
+        "evaluate",
+        "plot",
+    }
     assert scores(clone)["images"] == 24
     assert set(scores(clone)["labels"]) == {"calm", "cross"}
     logged = of_mlflow(clone, "tried")

@@ -10,7 +10,7 @@ import yaml
 from tests.conftest import HERE
 
 STAGES = yaml.safe_load((HERE / "dvc.yaml").read_text())["stages"]
-NAMES = ["download", "split", "usable", "preprocess", "train", "evaluate", "plot"]
+NAMES = ["download", "split", "usable", "segmentation", "preprocess", "train", "evaluate", "plot"]
 # Libraries that show, check, lock or fetch, and change no number.
 NOT_COMPUTING = {"absl", "filelock", "kagglehub", "pydantic", "requests", "tqdm"}
 BEHIND = {"mtcnn": {"keras", "tensorflow"}}  # whose networks are theirs

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from src.params import changed
-from tests.conftest import HERE
+from tests.conftest import HERE, TINY
 from tests.download.test_fer_csv import rows, table
 
-SMALL = {"rendered.scale": 0.02, "dataset": "ai", "usable.faces": 7, "usable.epochs": 1}
+SMALL = {"rendered.scale": 0.02, "dataset": "ai", **TINY}
 # `unshare` gives the stage file systems of its own: a folder becomes a small one, with a copy of what was in it.
 SCRIPT = """
 folder=$1
@@ -117,6 +117,7 @@ def test_the_table_of_fer2013_where_temporary_files_have_no_room(folder):
         ("download", "data/raw.zip"),
         ("split", "data/manifest.csv"),
         ("usable", "models/usable.npy"),
+        ("segmentation", "models/segmentation.npy"),
         ("preprocess", "data/arrays"),
     ],
 )

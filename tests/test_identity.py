@@ -11,7 +11,7 @@ import yaml
 from src import identity
 from tests.conftest import Clone, fresh
 
-STAGES = ("download", "split", "usable", "preprocess", "train", "evaluate", "plot")
+STAGES = ("download", "split", "usable", "segmentation", "preprocess", "train", "evaluate", "plot")
 SHOW = "from src import identity; import sys; print(identity.of(sys.argv[1]).key)"
 
 
@@ -99,7 +99,7 @@ def test_another_version_of_a_library_is_another_identity_of_the_stages_that_com
     path = edited.path / "libraries.yaml"
     path.write_text(path.read_text().replace("tensorflow: ", "tensorflow: 9."))
     changed = {stage for stage in STAGES if key(edited, stage) != before[stage]}
-    assert changed == {"usable", "preprocess", "train", "evaluate"}
+    assert changed == {"usable", "segmentation", "preprocess", "train", "evaluate"}
     # Not through .venv/bin/dvc, which puts what is installed in its place.
     status = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json"], cwd=edited.path, capture_output=True, text=True, check=True

@@ -167,7 +167,15 @@ def test_an_invalid_value_is_named_with_its_param_and_what_is_allowed(changed, p
 
 
 LATER = [
-    *("device", "usable", "preprocess.align", "preprocess.usable", "model.dropout_at", "train.schedule"),
+    *(
+        "device",
+        "usable",
+        "segmentation",
+        "preprocess.align",
+        "preprocess.usable",
+        "model.dropout_at",
+        "train.schedule",
+    ),
     *("evaluate", "evaluate.rotations"),
 ]
 
@@ -410,7 +418,20 @@ def test_all_errors_are_listed_one_a_line(changed):
 
 
 @pytest.mark.parametrize(
-    "section", ["", "layout", "limits", "rendered", "split", "usable", "preprocess", "model", "augmentation", "train"]
+    "section",
+    [
+        "",
+        "layout",
+        "limits",
+        "rendered",
+        "split",
+        "usable",
+        "segmentation",
+        "preprocess",
+        "model",
+        "augmentation",
+        "train",
+    ],
 )
 def test_loaded_params_cannot_be_changed(section):
     loaded = params.load(REPOSITORY / "params.yaml")

@@ -225,7 +225,7 @@ def test_every_command_works_in_a_folder_of_a_larger_repository(monorepo):
     assert monorepo.run("python", "-m", "src.report", "tiny").stdout.endswith("1 of 1 cells\n")
     rows = list(csv.DictReader((monorepo.path / "tiny/cells.csv").open()))
     assert [row["commit"] for row in rows] == [resolve(monorepo.path, "HEAD")[:10]]
-    assert "identical: all 18 outputs" in monorepo.run("python", "-m", "src.verify").stdout
+    assert "identical: all 20 outputs" in monorepo.run("python", "-m", "src.verify").stdout
     assert "dvc.lock" not in monorepo.run("git", "status", "--porcelain").stdout
 
 
@@ -248,6 +248,6 @@ def test_every_command_works_in_a_shallow_clone(monorepo, tmp_path):
     assert [len(predicted(project, run)) for run in ("HEAD", "other", "lost")] == [1, 1, 1]
     project.run("python", "-m", "src.sync")
     assert sorted(runs_of(project)) == ["ai conv3 seed1", "lost", "other"]
-    assert "identical: all 18 outputs" in project.run("python", "-m", "src.verify").stdout
+    assert "identical: all 20 outputs" in project.run("python", "-m", "src.verify").stdout
     git(project.path, "fetch", "-q", "--unshallow")
     assert project.run("python", "-m", "src.report", "tiny").stdout.endswith("1 of 1 cells\n")

@@ -78,12 +78,20 @@ class Pencil:
         x, y = x * cr - y * sr, x * sr + y * cr
         return np.stack([x * self.unit + self.centre[0], y * self.unit + self.centre[1]], axis=1)
 
-    def draw(self, layer: np.ndarray, mask: np.ndarray | None = None, covered: int = 255, shrunk: int = 1) -> None:
+    def draw(
+        self,
+        layer: np.ndarray,
+        mask: np.ndarray | None = None,
+        covered: int = 255,
+        shrunk: int = 1,
+        part: tuple[np.ndarray, int] | None = None,
+    ) -> None:
         """Draws what was collected into `layer`, (size, size) or (size, size, 3) uint8, and forgets it.
 
         Args:
             mask: set to `covered` wherever something is drawn.
             shrunk: the layer has so many times fewer pixels a side than the picture.
+            part: a layer (size, size) uint8 of what each pixel belongs to, and what that is of all that is drawn now.
         """
         shapes, self._shapes = self._shapes, []
         points, self._points = np.array(self._points), []
@@ -105,13 +113,14 @@ class Pencil:
             outline = [fixed[start : start + STEPS * count]]
             start += STEPS * count
             thickness = max(1, round(shape.width * self.unit / shrunk))
-            for target, tone in ((layer, _tone(shape.tone, coloured)), (mask, covered)):
-                if target is None:
-                    continue
+            targets = [(layer, _tone(shape.tone, coloured), cv2.LINE_AA)]
+            targets += [(mask, covered, cv2.LINE_AA)] if mask is not None else []
+            targets += [(*part, cv2.LINE_8)] if part else []  # its numbers do not blend
+            for target, tone, how in targets:
                 if shape.area:
-                    cv2.fillPoly(target, outline, tone, cv2.LINE_AA, SHIFT)
+                    cv2.fillPoly(target, outline, tone, how, SHIFT)
                 else:
-                    cv2.polylines(target, outline, False, tone, thickness, cv2.LINE_AA, SHIFT)
+                    cv2.polylines(target, outline, False, tone, thickness, how, SHIFT)
 
 
 class Plan(NamedTuple):

@@ -88,11 +88,11 @@ def _temperatures(
 def _rotations(params: Params, members: list[str], actual: np.ndarray, model: "keras.Model") -> dict[str, float]:
     """Accuracy on the scored images, turned by each angle before they are aligned (if they are) and resized."""
     from src.evaluate import rotation
-    from src.faces.alignment import Straightener
+    from src.faces.alignment import straightener
     from src.model import inputs
 
     size = params.data.input_size
-    straighten = Straightener(size) if params.preprocess.align == "eyes" else None
+    straighten = straightener(params.preprocess.align, size)
     accuracy = {}
     for angle in progress.bar(params.evaluate.rotations, unit="rotation"):
         batches = rotation.batches(RAW, members, angle, straighten, size, params.preprocess.interpolation)

@@ -4,19 +4,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from src.core import images, raw
+from src.faces.alignment import turned
 
 BATCH = 256
-
-
-def turned(image: np.ndarray, degrees: float) -> np.ndarray:
-    """The image (height, width) uint8 turned clockwise about its centre; its edge is drawn out into the corners."""
-    height, width = image.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
-    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def batches(

@@ -1,17 +1,16 @@
 """A detected face -> the canonical face: cut out, and turned so that the eyes lie level."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 
-from src.faces.detection import Detector, Face
+from src.faces.face import LEFT_EYE, RIGHT_EYE, Face
+from src.params import Align
 
 ANGLES = (-180, -60, -45, -30, -15, -5, 5, 15, 30, 45, 60, 180)  # edges of the histogram, in degrees
-# Where the eyes of FER-2013's faces are, as shares of width and height: the middle of 1,000 of them as MTCNN sees them.
-# So an aligned face is framed as one that passes unchanged.
-LEFT_EYE, RIGHT_EYE = (0.32, 0.385), (0.69, 0.385)
 
 
 def crop(image: np.ndarray, face: Face, size: int, level: bool) -> np.ndarray:
@@ -37,17 +36,40 @@ def crop(image: np.ndarray, face: Face, size: int, level: bool) -> np.ndarray:
     return cv2.warpAffine(image, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
+def turned(image: np.ndarray, degrees: float) -> np.ndarray:
+    """The image (height, width) uint8 turned clockwise about its centre; its edge is drawn out into the corners."""
+    height, width = image.shape
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+Find = Callable[[list[np.ndarray]], list[list[Face]]]  # images (height, width) uint8 -> the faces in each
+
+
+def straightener(align: Align, size: int) -> "Straightener | None":
+    """What `preprocess.align` asks for; TensorFlow is set up by the caller."""
+    if align == "none":
+        return None
+    if align == "eyes":
+        from src.faces.detection import Detector
+
+        return Straightener(Detector().find, size)
+    from src.faces.segmented import Segmenter
+
+    return Straightener(Segmenter().find, size)
+
+
 class Straightener:
     """Turns images of one face each into canonical faces, and counts what it met."""
 
-    def __init__(self, size: int):
-        self._detector, self._size = Detector(), size
+    def __init__(self, find: Find, size: int):
+        self._find, self._size = find, size
         self.images = 0
         self.rolls: list[float] = []  # of the faces that were found, in degrees
 
     def __call__(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Images (height, width) uint8 -> canonical faces (side, side); those in which no face is found, unchanged."""
-        found = [max(faces, key=lambda face: face.confidence, default=None) for faces in self._detector.find(images)]
+        found = [max(faces, key=lambda face: face.confidence, default=None) for faces in self._find(images)]
         self.images += len(images)
         self.rolls += [face.roll for face in found if face]
         pairs = zip(images, found, strict=True)

@@ -1,13 +1,14 @@
 """Where the faces are in a photo, and their eyes: MTCNN (Zhang et al., 2016), whose weights come with its package."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from mtcnn import MTCNN
 
 from src import quiet
+from src.faces.face import Face
 
 # MTCNN looks for faces from 20 pixels on. Small crops are enlarged and get a margin, because it misses faces that fill
 # the image; larger photos are made smaller, because its time grows with their pixels.
@@ -17,21 +18,6 @@ SMALLEST, LARGEST, MARGIN = 96, 800, 1 / 6
 TURNS = (0, -45, 45)
 UPRIGHT, LOOKS = 10, 2  # degrees that are no reason to look again, and how often at most
 BATCH = 32  # images of one shape at a time: 4 times as fast as one by one, for 48 pixels
-
-
-class Face(NamedTuple):
-    """In pixels of the image, (0, 0) being the centre of its first pixel; left and right as seen in the image."""
-
-    box: tuple[int, int, int, int]  # left, top, right, bottom
-    left_eye: tuple[float, float]  # x, y
-    right_eye: tuple[float, float]
-    confidence: float  # MTCNN's, 0 to 1
-
-    @property
-    def roll(self) -> float:
-        """Degrees by which the line of the eyes is turned, clockwise as seen in the image."""
-        (x1, y1), (x2, y2) = self.left_eye, self.right_eye
-        return float(np.degrees(np.arctan2(y2 - y1, x2 - x1)))
 
 
 class Detector:

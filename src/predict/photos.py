@@ -196,7 +196,7 @@ def detected(batch: list[Photo | Found], metadata: "Metadata", detector: "Detect
         if not faces:
             answer.append(Found(photo.name, error="no face found"))
         for number, face in enumerate(faces, 1):
-            pixels = crop(photo.pixels, face, metadata.input_size, level=metadata.align == "eyes")
+            pixels = crop(photo.pixels, face, metadata.input_size, level=metadata.align != "none")
             pixels = images.resize(pixels, metadata.input_size, metadata.interpolation)
             answer.append(Found(photo.name, number, _scaled(face.box, photo.divisor), face.roll, pixels))
     return answer

@@ -81,9 +81,9 @@ class Predictor:
 
     @cached_property
     def _straightener(self) -> "Straightener | None":
-        from src.faces.alignment import Straightener
+        from src.faces.alignment import straightener
 
-        return Straightener(self._metadata.input_size) if self._metadata.align == "eyes" else None
+        return straightener(self._metadata.align, self._metadata.input_size)
 
     @cached_property
     def _judge(self) -> "keras.Sequential | None":

@@ -14,14 +14,14 @@ from src.preprocess import decode
 def main(params: Params) -> None:
     table = manifest.read(MANIFEST)
     straighten = expel = None
-    if params.preprocess.align == "eyes" or params.preprocess.usable == "network":
+    if params.preprocess.align != "none" or params.preprocess.usable == "network":
         from src.core import runtime
 
         runtime.configure(portable=True)  # whatever the params say that train and evaluate follow
-    if params.preprocess.align == "eyes":
-        from src.faces.alignment import Straightener
+    if params.preprocess.align != "none":
+        from src.faces.alignment import straightener
 
-        straighten = Straightener(params.data.input_size)
+        straighten = straightener(params.preprocess.align, params.data.input_size)
     if params.preprocess.usable == "network":
         from src.usable.network import Filter
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src import command, progress
+from src import command, progress, weights
 from src.core import runtime
 from src.core.files import write_json
 from src.params import Params
@@ -37,7 +37,7 @@ def main(params: Params) -> None:
             model.train_on_batch(flipped[..., None].astype(np.float32) / 255, (kinds[rows] == 0).astype(np.float32))
     said = network.scores(model, list(unseen))
     network.move_threshold(model, float(np.quantile(said[unseen_kinds == 0], 1 - chosen.kept, method="lower")))
-    network.save(model, USABLE)
+    weights.save(model, USABLE)
     said = network.scores(model, list(unseen))
     kept = said >= network.THRESHOLD
     results = {

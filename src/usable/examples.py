@@ -37,7 +37,7 @@ def examples(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     made, pictures = (face, *UNUSABLE.values()), []
     for number, kind in enumerate(progress.bar(kinds, "draw")):
         rng = np.random.default_rng([seed, number, 2])
-        pictures.append(_photographed(made[kind](rng), rng))
+        pictures.append(photographed(made[kind](rng), rng))
     return np.stack(pictures), np.array(kinds)
 
 
@@ -173,7 +173,7 @@ def _write(picture: Picture, rng: Random, place: tuple[int, int], height: int) -
     cv2.putText(picture, text, place, choice(rng, FONTS), height / 22, tone, thickness, cv2.LINE_AA)
 
 
-def _photographed(picture: Picture, rng: Random) -> Picture:
+def photographed(picture: Picture, rng: Random) -> Picture:
     """In another light, with another contrast, a little out of focus, and noisy: what says nothing about its use."""
     if rng.random() < 0.4:
         picture = cv2.blur(picture, (3, 3))

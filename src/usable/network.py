@@ -1,7 +1,6 @@
 """The network that says whether a picture is a face of which an emotion can be read: 83,377 weights, learned from drawn
 pictures (examples.py). models/usable.npy holds them, and nothing that could be executed."""
 
-import io
 import math
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from src.core.files import replacing
-from src.errors import UserError
+from src import weights
 from src.usable import SIZE, USABLE
 
 FILTERS = 16, 32, 48, 64  # of its convolutions, each with a pooling behind it
@@ -38,35 +36,10 @@ def move_threshold(model: keras.Sequential, score: float) -> None:
     model.set_weights([*others, bias - np.float32(logit)])
 
 
-def save(model: keras.Sequential, path: Path) -> None:
-    """All weights in their order, as one array of float32."""
-    content = io.BytesIO()  # since NumPy does not say why a file cannot be written
-    np.save(content, np.concatenate([values.ravel() for values in model.get_weights()]))
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getvalue())
-
-
 def load(path: Path) -> keras.Sequential:
-    """The saved network.
-
-    Raises:
-        UserError: there is no such file, or it holds something else.
-    """
+    """The saved network; errors as `weights.load`."""
     model = build()
-    shapes = [values.shape for values in model.get_weights()]
-    try:
-        values = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; make it: dvc repro usable") from error
-    except (EOFError, OSError, ValueError) as error:
-        raise UserError(f"{path} holds no weights; make it again: dvc repro -f usable ({error})") from error
-    expected = (sum(map(np.prod, shapes)),)
-    if not isinstance(values, np.ndarray) or (values.shape, values.dtype) != (expected, np.float32):
-        raise UserError(f"{path} does not hold {expected[0]} weights of float32; make it again: dvc repro -f usable")
-    if not np.isfinite(values).all():
-        raise UserError(f"{path} holds weights that are no numbers; make it again: dvc repro -f usable")
-    ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
-    model.set_weights([part.reshape(shape) for part, shape in zip(np.split(values, ends), shapes, strict=True)])
+    weights.load(model, path, "usable")
     return model
 
 

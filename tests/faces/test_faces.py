@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.evaluate.rotation import turned
-from src.faces.alignment import LEFT_EYE, RIGHT_EYE, Straightener, crop
-from src.faces.detection import Detector, Face
+from src.faces.alignment import crop, straightener, turned
+from src.faces.detection import Detector
+from src.faces.face import LEFT_EYE, RIGHT_EYE, Face
 
 SHEET = Path(__file__).parents[2] / "docs/images/faces_416.png"
 EMPTY = np.full((100, 100), 128, np.uint8)
@@ -96,7 +96,7 @@ def test_a_face_that_is_not_to_be_turned_stays_turned():
 
 
 def test_images_without_a_face_pass_unchanged_and_are_counted(portraits):
-    straighten = Straightener(48)
+    straighten = straightener("eyes", 48)
     first, second, third = straighten([portraits[0], EMPTY, turned(portraits[0], 40)])
     assert first.shape[0] == first.shape[1] >= 48
     assert second is EMPTY
