@@ -25,7 +25,7 @@ COLUMNS = [
     *("name", "params", "program", "identity", "model"),
     *("dataset", "conv_layers", "seed", "epochs", "input_size", "dense_units", "dropout_at"),
     *("varied", "train_images", "scored_images", "majority", "parameters", "operations", "seconds_per_epoch"),
-    *("commit", "environment", *CURVES),
+    *("score", "crowd_score", "commit", "environment", *CURVES),
 ]
 NAMED = ("dataset", "conv_layers", "seed")  # every cell's name has them
 PLACE = ("source", "local_path")  # where the data lie is no property of an experiment, unless an entry lists several

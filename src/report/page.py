@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from src.core.files import replacing
-from src.report import claims, figures, markdown, published, rules, simulation, unpublished
+from src.report import claims, cleaning, figures, markdown, published, rules, simulation, unpublished
 from src.report.grid import Grid
 from src.report.programs import Programs
 from src.report.rules import FAILS, HOLDS, OPEN, Finding, findings
@@ -66,6 +66,7 @@ def text(grid: Grid, rows: pd.DataFrame, figure_names: list[str]) -> str:
         claims=markdown.table(_claims(found)),
         pooled=_pooled(runs),
         hardly=_hardly(runs),
+        cleaning=cleaning.section(runs),
         simulation=simulated,
         simulated=SIMULATED if simulated else "",
         figures="\n\n".join(f"![{name.replace('_', ' ')}](figures/{name}.png)" for name in figure_names),

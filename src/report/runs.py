@@ -26,7 +26,7 @@ Row = dict[str, Any]  # of cells.csv, by its columns
 FILES = (
     "params.yaml",
     "dvc.lock",
-    *(f"metrics/{name}" for name in ("history.csv", "train.json", "eval.json", "audit.json")),
+    *(f"metrics/{name}" for name in ("history.csv", "train.json", "eval.json", "scores.json", "audit.json")),
 )
 
 
@@ -255,7 +255,8 @@ def _row(repository: Path, program: str, cell: Cell, commit: str) -> Row | None:
     if cell._replace(params=params_then).digest != cell.digest:
         return None
     noted = environment.of_training(trained.key)
-    train, evaluated, audit = (json.loads(texts[f"metrics/{name}.json"]) for name in ("train", "eval", "audit"))
+    names = ("train", "eval", "scores", "audit")
+    train, evaluated, scores, audit = (json.loads(texts[f"metrics/{name}.json"]) for name in names)
     history = pd.read_csv(io.StringIO(texts["metrics/history.csv"]))
     return {
         "name": cell.name,
@@ -277,6 +278,8 @@ def _row(repository: Path, program: str, cell: Cell, commit: str) -> Row | None:
         "parameters": train["parameters"],
         "operations": train["operations"],
         "seconds_per_epoch": noted.get(environment.SECONDS),
+        "score": scores["accuracy"],
+        "crowd_score": scores.get("crowd_accuracy"),
         "commit": call("git", "rev-parse", f"{commit}^", cwd=repository).strip()[:10],
         "environment": environment.described(noted),
         **{curve: _text(history[curve]) for curve in CURVES},

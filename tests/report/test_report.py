@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from src.errors import UserError
-from src.report import grid, markdown, page, published
+from src.report import cleaning, grid, markdown, page, published
 from src.report.claims import CLAIMS
-from src.report.rules import OPEN, findings
+from src.report.rules import FAILS, HOLDS, OPEN, findings
 from src.report.selection import LEAD, VALIDATION, Accuracy, Configuration, Runs, resolutions
 from src.report.unpublished import readings
 
@@ -285,3 +285,56 @@ cells:
     nearest = readings(runs, published.RUNS).iloc[0]
     said = f"Nearest to the curve up to epoch 50: {nearest['dense units']} units, dropout at {nearest['dropout at']}."
     assert said in " ".join((folder / "README.md").read_text().split())
+
+
+def test_what_cleaning_is_worth_is_the_difference_of_runs_with_the_same_seed_by_both_yardsticks(folder):
+    entry = "dataset: ai, split.policy: clean, epochs: 20, seed: [1, 2, 3]"
+    (folder / "grid.yaml").write_text(
+        f"data: made-up numbers\nparams: {{}}\ncells:\n  - {{{entry}}}\n"
+        f"  - {{{entry}, preprocess.usable: network}}\n  - {{{entry}, split.votes: soft}}\n"
+    )
+    chosen = grid.read(folder)
+    seeds = {1: 0.50, 2: 0.52, 3: 0.57}
+    crowd = {"none": {1: 0.60, 2: 0.61, 3: 0.62}, "soft": {1: 0.70, 2: 0.71, 3: 0.72}}
+    rows = [
+        row(cell, 0.5)
+        | {
+            "score": seeds[cell.params.seed] + (0.01 * cell.params.seed if "preprocess.usable" in cell.varied else 0),
+            "crowd_score": crowd[cell.params.split.votes][cell.params.seed],
+        }
+        for cell in chosen.cells
+    ]
+    pd.DataFrame(rows).to_csv(chosen.csv, index=False)
+    table = cleaning.worth(Runs(chosen.rows())).set_index("images")
+    assert list(table.index) == ["as they are", "without unusable faces", "the crowd's votes as labels"]
+    assert table["label of the folder"].to_list() == ["0.5300", "0.5500", "0.5300"]
+    # 0.01, 0.02 and 0.03: 4.303 standard errors of the mean, 0.01 / sqrt(3) each.
+    assert table["label of the folder, difference"].to_list() == ["", "+0.0200 ± 0.0248", "+0.0000 ± 0.0000"]
+    assert table["crowd, difference"].to_list() == ["", "+0.0000 ± 0.0000", "+0.1000 ± 0.0000"]
+    assert "## What cleaning is worth" in page.text(chosen, chosen.rows(), [])
+
+
+def test_the_claim_about_quality_and_quantity_takes_both(folder):
+    share, clean = "dataset: ai, seed: [1, 2, 3]", "dataset: ai, split.policy: clean, epochs: 20, seed: [1, 2, 3]"
+    all_of_it = "preprocess.align: segmentation, preprocess.usable: network, split.leave_out: issues"
+    (folder / "grid.yaml").write_text(
+        f"data: made-up numbers\nparams: {{}}\ncells:\n  - {{{share}}}\n  - {{{share}, split.train_share: 0.5}}\n"
+        f"  - {{{clean}}}\n  - {{{clean}, {all_of_it}}}\n"
+    )
+    chosen = grid.read(folder)
+
+    def verdict(quantity: float, quality: float | None) -> str:
+        def end(cell: grid.Cell) -> float:
+            noise = 0.002 * cell.params.seed
+            if cell.params.split.policy == "clean":
+                return 0.5 + noise + (quality or 0) * ("preprocess.usable" in cell.varied)
+            return 0.6 + noise - quantity * ("split.train_share" in cell.varied)
+
+        rows = finish(chosen, end)
+        if quality is None:
+            rows = rows[~rows["name"].str.contains("clean")]
+        return findings({"C9": CLAIMS["C9"]}, Runs(rows))["C9"].verdict
+
+    assert verdict(0.1, 0.1) == HOLDS
+    assert verdict(0.1, -0.1) == verdict(-0.1, 0.1) == FAILS
+    assert verdict(0.1, None) == OPEN
