@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 
 from src.faces.face import LEFT_EYE, RIGHT_EYE, Face
 from src.params import Align
+from src.segmentation import SEGMENTATION
 
 ANGLES = (-180, -60, -45, -30, -15, -5, 5, 15, 30, 45, 60, 180)  # edges of the histogram, in degrees
 
@@ -46,8 +48,12 @@ def turned(image: np.ndarray, degrees: float) -> np.ndarray:
 Find = Callable[[list[np.ndarray]], list[list[Face]]]  # images (height, width) uint8 -> the faces in each
 
 
-def straightener(align: Align, size: int) -> "Straightener | None":
-    """What `preprocess.align` asks for; TensorFlow is set up by the caller."""
+def straightener(align: Align, size: int, weights: Path = SEGMENTATION) -> "Straightener | None":
+    """What `preprocess.align` asks for; TensorFlow is set up by the caller.
+
+    Args:
+        weights: of the network that finds eyes and mouths, where it does.
+    """
     if align == "none":
         return None
     if align == "eyes":
@@ -56,7 +62,7 @@ def straightener(align: Align, size: int) -> "Straightener | None":
         return Straightener(Detector().find, size)
     from src.faces.segmented import Segmenter
 
-    return Straightener(Segmenter().find, size)
+    return Straightener(Segmenter(weights).find, size)
 
 
 class Straightener:

@@ -10,7 +10,7 @@ import numpy as np
 
 from src.faces.alignment import turned
 from src.faces.face import LEFT_EYE, RIGHT_EYE, Face
-from src.segmentation import CELLS, PARTS, SEGMENTATION, network
+from src.segmentation import CELLS, PARTS, network
 
 # Where the parts are on the canonical face, as shares of width and height; the mouth is as far below the eyes as they
 # are apart. x + iy, as everywhere below: then z -> a z + b is a similarity.
@@ -43,7 +43,7 @@ class Fit(NamedTuple):
 class Segmenter:
     """Finds the face in pictures of one."""
 
-    def __init__(self, path: Path = SEGMENTATION):
+    def __init__(self, path: Path):
         self._network = network.load(path)
 
     def find(self, images: list[np.ndarray]) -> list[list[Face]]:

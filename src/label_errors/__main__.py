@@ -34,10 +34,11 @@ def main() -> None:
     chosen = params.load()
     if missing := [str(path) for path in (RAW, VOTES) if not path.is_file()]:  # now, not after an hour
         raise UserError(f"{missing[0]} is not there: dvc repro download")
-    if chosen.preprocess.align != "none":
-        raise UserError(
-            "preprocess.align: labels are judged by faces as they are; set preprocess.align to none for this"
-        )
+    for name in ("align", "usable"):
+        if getattr(chosen.preprocess, name) != "none":
+            raise UserError(
+                f"preprocess.{name}: labels are judged by faces as they are; set preprocess.{name} to none for this"
+            )
     from src.core import runtime
 
     runtime.configure(chosen.portable, chosen.device)

@@ -99,7 +99,7 @@ def _model_of(run: str, folder: Path) -> Path:
     """The model of a DVC experiment, a git revision or an MLflow run, with its calibration, in `folder`."""
     from src import revisions
     from src.core.files import MODEL, root
-    from src.evaluate import calibration
+    from src.predict.predictor import beside
 
     try:
         commit = revisions.resolve(root(), run)
@@ -107,7 +107,9 @@ def _model_of(run: str, folder: Path) -> Path:
         from src import tracking
 
         return tracking.download_model(run, folder)
-    return revisions.get(root(), commit, (MODEL, MODEL.with_name(calibration.NAME)), folder)[0]
+    (model,) = revisions.get(root(), commit, [MODEL], folder)
+    revisions.get(root(), commit, [MODEL.with_name(path.name) for path in beside(model)], folder)
+    return model
 
 
 def _table(rows: Iterable["Row"], labels: tuple[str, ...], out: TextIO) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from src.evaluate import calibration
 from src.model import saved
 from src.predict import photos
+from src.segmentation import SEGMENTATION
 
 if TYPE_CHECKING:  # they import TensorFlow, which takes seconds
     import keras
@@ -36,11 +37,17 @@ class Row(NamedTuple):
     error: str | None
 
 
+def beside(model: Path) -> list[Path]:
+    """The files that belong to a model, in its folder: its calibration, and what it takes to straighten its faces."""
+    names = [calibration.NAME, *([SEGMENTATION.name] if saved.metadata(model).align == "segmentation" else [])]
+    return [model.with_name(name) for name in names]
+
+
 class Predictor:
     """A trained model, with all that it takes to show it photos. TensorFlow waits for the first that can be read.
 
     Args:
-        path: of model.h5, with calibration.json beside it.
+        path: of model.h5, with the files `beside` it.
         usable: of the network that tells usable faces from others; without it, all count as usable.
 
     Raises:
@@ -83,7 +90,7 @@ class Predictor:
     def _straightener(self) -> "Straightener | None":
         from src.faces.alignment import straightener
 
-        return straightener(self._metadata.align, self._metadata.input_size)
+        return straightener(self._metadata.align, self._metadata.input_size, self._path.with_name(SEGMENTATION.name))
 
     @cached_property
     def _judge(self) -> "keras.Sequential | None":

@@ -70,7 +70,9 @@ class Log:
     def _log_files(self, stage: str) -> None:
         files = {Path("metrics/train.json"): "metrics"}
         if stage != "train":
-            files |= {MODEL: PREDICTOR, MODEL.with_name("calibration.json"): PREDICTOR}
+            from src.predict.predictor import beside
+
+            files |= dict.fromkeys([MODEL, *beside(MODEL)], PREDICTOR)
             files |= {Path("metrics/eval.json"): "metrics", Path("metrics/confusion.csv"): "metrics"}
         if stage == "plot":
             files |= dict.fromkeys(sorted(Path("plots").glob("*.png")), "figures")

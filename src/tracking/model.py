@@ -13,7 +13,7 @@ from src.tracking import connection
 from src.tracking.connection import EXPERIMENT, UPLOAD, Store, StoreError
 from src.tracking.run import Run
 
-PREDICTOR = "predictor"  # artifacts: model.h5 and calibration.json, what `python -m src.predict --run` needs
+PREDICTOR = "predictor"  # artifacts: model.h5 and the files beside it, what `python -m src.predict --run` needs
 MODEL_MD5 = "model_md5"  # as in dvc.lock, so that a run is found from a commit too
 CARRIED = "code"  # a logged model's tag: the package that it carries, which those of earlier versions do not
 
@@ -42,12 +42,12 @@ def _log_model(run: Run, entity: Entity, path: Path, folder: Path) -> None:
     import mlflow.pyfunc
     from mlflow.models import Model
 
-    from src.evaluate import calibration
+    from src.predict.predictor import beside
     from src.tracking import carried
 
     weights = folder / "data"
     weights.mkdir()
-    for file in (path, path.with_name(calibration.NAME)):
+    for file in (path, *beside(path)):
         (weights / file.name).write_bytes(file.read_bytes())
     package = carried.code(folder)
     logged = run.client.create_logged_model(

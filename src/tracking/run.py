@@ -21,7 +21,7 @@ from src.tracking.connection import QUICK, Limits, StoreError
 
 KEY = "identity"  # a tag: the key of the train stage's
 NOTE = "mlflow.note.content"  # a tag: the description
-TRAINED = ("download", "split", "preprocess", "train")  # stages whose params a model comes from
+TRAINED = ("download", "split", "usable", "segmentation", "preprocess", "train")  # stages whose params a model comes from
 
 
 class Run:

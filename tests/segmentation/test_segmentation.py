@@ -47,9 +47,6 @@ def test_the_first_examples_are_the_same_however_many_are_drawn():
 
 @pytest.fixture(scope="module")
 def segmenter():
-    from src.core import runtime
-
-    runtime.configure(portable=True)
     from src.faces.segmented import Segmenter
 
     return Segmenter(HERE / SEGMENTATION)
@@ -109,14 +106,40 @@ def test_preprocess_straightens_by_it_and_the_model_remembers(reproduced: Clone,
     assert faces["found"] == sum(faces["roll"].values()) > 0.9 * len(index)
 
 
-def test_an_experiment_with_it_is_scored_turned_and_predicts(reproduced: Clone, tmp_path):
+def test_an_experiment_with_it_is_scored_turned_and_predicts_wherever_the_model_goes(reproduced: Clone, tmp_path):
     clone = clone_of(reproduced.path, tmp_path / "clone")
     clone.run("dvc", "cache", "dir", "--local", str(reproduced.path / ".dvc/cache"))
     changes = ("preprocess.align=segmentation", "evaluate.rotations=[-30,30]")
-    clone.run("dvc", "exp", "run", *(f"--set-param={change}" for change in changes))
+    clone.run("dvc", "exp", "run", "-n", "straight", *(f"--set-param={change}" for change in changes))
     rotated = json.loads((clone.path / "metrics/eval.json").read_text())["rotations"]
     assert set(rotated) == {"-30", "30"}
     picture = tmp_path / "face.png"
     cv2.imwrite(str(picture), drawn(1, 20))
-    (row,) = json.loads(clone.run("python", "-m", "src.predict", "--json", "--cropped", str(picture)).stdout)
-    assert row["label"]
+    predict = ("python", "-m", "src.predict", "--json", "--cropped", str(picture))
+    here = clone.run(*predict).stdout
+    assert json.loads(here)[0]["label"]
+    run = clone.run("python", "-c", FIND_RUN).stdout.split()
+    (clone.path / SEGMENTATION).unlink()
+    assert clone.run(*predict, ok=False).stderr.startswith("error: ")
+    assert clone.run(*predict, "--run", "straight").stdout == here
+    assert clone.run(*predict, "--run", run[0]).stdout == here
+    served = clone.run("python", "-c", SERVE, run[1], str(picture)).stdout
+    assert json.loads(served)[0]["probabilities"] == json.loads(here)[0]["probabilities"]
+
+
+FIND_RUN = """
+from mlflow import MlflowClient
+client = MlflowClient("sqlite:///mlflow.db")
+(experiment,) = [one for one in client.search_experiments() if one.name != "Default"]
+(run,) = client.search_runs([experiment.experiment_id], "params.`preprocess.align` = 'segmentation'")
+(model,) = client.search_logged_models([experiment.experiment_id], f"source_run_id = '{run.info.run_id}'")
+print(run.info.run_id, model.model_id)
+"""
+SERVE = """
+import json, os, sys
+from pathlib import Path
+import mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+model = mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}")
+print(json.dumps(model.predict([Path(sys.argv[2])], params={"cropped": True})))
+"""

@@ -34,9 +34,6 @@ def test_the_first_pictures_are_the_same_however_many_are_drawn_and_others_with_
 
 @pytest.fixture(scope="module")
 def network():
-    from src.core import runtime
-
-    runtime.configure(portable=True)
     from src.usable import network
 
     return network
