@@ -21,7 +21,8 @@ from src.tracking.connection import QUICK, Limits, StoreError
 
 KEY = "identity"  # a tag: the key of the train stage's
 NOTE = "mlflow.note.content"  # a tag: the description
-TRAINED = ("download", "split", "usable", "segmentation", "preprocess", "train")  # stages whose params a model comes from
+# Stages whose params a model comes from.
+TRAINED = ("download", "split", "usable", "segmentation", "preprocess", "train")
 
 
 class Run:
