@@ -29,12 +29,12 @@ def main(params: Params) -> None:
     model = network.build()
     steps = -(-len(pictures) // BATCH) * chosen.epochs
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    model.compile(keras.optimizers.Adam(rate), "binary_crossentropy")
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
     rng = np.random.default_rng(chosen.seed)
     for _ in progress.bar(range(chosen.epochs), "train", unit="epoch"):
         for rows in np.array_split(rng.permutation(len(pictures)), -(-len(pictures) // BATCH)):
             flipped = pictures[rows][:, :, :: int(rng.choice((-1, 1)))]
-            model.train_on_batch(flipped[..., None].astype(np.float32) / 255, (kinds[rows] == 0).astype(np.float32))
+            model.train_on_batch(flipped[..., None].astype(np.float32) / 255, (kinds[rows] == 0).astype(np.uint8))
     said = network.scores(model, list(unseen))
     network.move_threshold(model, float(np.quantile(said[unseen_kinds == 0], 1 - chosen.kept, method="lower")))
     weights.save(model, USABLE)

@@ -1,4 +1,4 @@
-"""The network that says whether a picture is a face of which an emotion can be read: 83,377 weights, learned from drawn
+"""The network that says whether a picture is a face of which an emotion can be read: 83,442 weights, learned from drawn
 pictures (examples.py). models/usable.npy holds them, and nothing that could be executed."""
 
 import math
@@ -18,14 +18,15 @@ THRESHOLD = 0.5  # from which a picture can be used; the last bias is moved unti
 
 
 def build() -> keras.Sequential:
-    """With weights drawn by Keras's random numbers."""
+    """With weights drawn by Keras's random numbers. It says how likely a picture cannot and can be used."""
     convolutions = [
         layer
         for filters in FILTERS
         for layer in (layers.Conv2D(filters, 3, padding="same", activation="relu"), layers.MaxPooling2D())
     ]
-    dense = [layers.Flatten(), layers.Dropout(0.25), layers.Dense(UNITS, "relu"), layers.Dense(1, "sigmoid")]
-    return keras.Sequential([layers.Input((SIZE, SIZE, 1)), *convolutions, *dense])
+    dense = [layers.Flatten(), layers.Dropout(0.25), layers.Dense(UNITS, "relu")]
+    # Two outputs, as what is multiplied with a single column has other bits on other CPUs.
+    return keras.Sequential([layers.Input((SIZE, SIZE, 1)), *convolutions, *dense, layers.Dense(2, "softmax")])
 
 
 def move_threshold(model: keras.Sequential, score: float) -> None:
@@ -33,7 +34,7 @@ def move_threshold(model: keras.Sequential, score: float) -> None:
     score = min(max(score, 1e-6), 1 - 1e-6)
     *others, bias = model.get_weights()
     logit = round(math.log(score / (1 - score)), 4)  # the last digit of a logarithm is not the same everywhere
-    model.set_weights([*others, bias - np.float32(logit)])
+    model.set_weights([*others, bias - np.array([0, logit], np.float32)])
 
 
 def load(path: Path) -> keras.Sequential:
@@ -51,7 +52,7 @@ def scores(model: keras.Sequential, images: list[np.ndarray]) -> np.ndarray:
     small = np.stack([one if one.shape == size else cv2.resize(one, size, interpolation=how) for one in images])
     # Two at least: how oneDNN convolves a single one has other bits on other CPUs.
     together = small if len(small) > 1 else np.repeat(small, 2, axis=0)
-    return model.predict_on_batch(together[..., None].astype(np.float32) / 255)[: len(small), 0]
+    return model.predict_on_batch(together[..., None].astype(np.float32) / 255)[: len(small), 1]
 
 
 class Filter:

@@ -9,8 +9,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import yaml
 
-from src import environment
+from src import environment, params
 from src.core import runtime
 from src.errors import UserError
 
@@ -83,6 +84,26 @@ def test_settings_of_the_shell_do_not_reach_a_portable_training():
 def test_a_portable_training_has_the_same_bits_on_an_emulated_cpu(cpu):
     there, here = (trained(True, *NETWORKS, python=python) for python in (emulated(cpu), (sys.executable,)))
     assert there.splitlines() == here.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["usable", "segmentation"])
+def test_the_small_networks_have_the_same_bits_on_an_emulated_cpu(stage, tmp_path):
+    few = {f"{stage}.faces": 40, f"{stage}.epochs": 1}
+    written = []
+    for name, python in {"here": (sys.executable,), "there": emulated("Haswell")}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        for code in ("src", "dvc.yaml", "libraries.yaml"):
+            (folder / code).symlink_to(REPOSITORY / code)
+        (folder / ".dvc").mkdir()
+        (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+        values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+        (folder / "params.yaml").write_text(yaml.safe_dump(params.changed(values, few)))
+        paths = {"PYTHONPATH": sysconfig.get_path("purelib")}
+        subprocess.run([*python, "-m", f"src.{stage}"], cwd=folder, env=os.environ | paths, check=True)
+        written.append((folder / f"models/{stage}.npy").read_bytes())
+    assert written[0] == written[1]
 
 
 @pytest.mark.slow
