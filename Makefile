@@ -30,7 +30,7 @@ label-errors: .venv/complete  # find training images with a wrong label; trains 
 
 GRID ?= report
 report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md
-	python -m src.report $(GRID)
+	python -m src.report $(GRID) $(if $(WORKERS),--workers $(WORKERS))
 
 bench: .venv/complete       # measure against the report's own pipeline, write benchmarks/results/; some hours on real faces
 	python -m benchmarks

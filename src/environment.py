@@ -56,19 +56,20 @@ class Clock:
         if self._last is not None:
             fastest.append(round(now - self._last, 2))
         self._last = now
-        write_json(_noted(self._key), self._fingerprint | ({SECONDS: str(min(fastest))} if fastest else {}))
+        write_json(noted(self._key), self._fingerprint | ({SECONDS: str(min(fastest))} if fastest else {}))
 
 
 def of_training(key: str) -> dict[str, str]:
     """The fingerprint of where the training of that identity ran, with `SECONDS` of its fastest epoch if it had two;
     empty where it never ran in this repository."""
     try:
-        return json.loads(_noted(key).read_text(encoding="utf-8"))
+        return json.loads(noted(key).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
 
 
-def _noted(key: str) -> Path:
+def noted(key: str) -> Path:
+    """Where `Clock` notes it."""
     return root() / ".environments" / f"{key}.json"
 
 

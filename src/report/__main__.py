@@ -1,20 +1,26 @@
 """Re-runs the report: python -m src.report [folder]
 
-Runs the cells of `folder`/grid.yaml that `folder`/cells.csv lacks and writes `folder`/README.md.
+Runs the cells of `folder`/grid.yaml that `folder`/cells.csv lacks, here or on a cluster, and writes `folder`/README.md.
 """
 
 import argparse
 from pathlib import Path
 
 from src import command
+from src.errors import UserError
 from src.report import grid, page, runs, simulation
+from src.report.engines import ENGINES
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m src.report", description="Re-runs the report and writes its page.")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("report"), help="holds grid.yaml, default report")
     parser.add_argument("--page", action="store_true", help="only write the page, of the cells that are finished")
-    parser.add_argument("--workers", type=int, default=runs.cores(), help="experiments at a time, default one per core")
+    parser.add_argument(
+        "--workers",
+        default=runs.cores(),
+        help="experiments at a time, default one per core; or a cluster: ray:HOST:PORT, slurm:PARTITION",
+    )
     parser.add_argument(
         "--confirm",
         nargs="*",
@@ -26,14 +32,25 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     chosen = grid.read(arguments.folder)
+    workers = _workers(arguments.workers)
     if arguments.confirm is not None:
-        runs.confirm(chosen, arguments.confirm, arguments.workers)
+        runs.confirm(chosen, arguments.confirm, workers)
     elif arguments.simulate is not None:
         simulation.simulate(chosen, arguments.simulate)
     elif not arguments.page:
-        runs.complete(chosen, arguments.workers)
+        runs.complete(chosen, workers)
     page.write(chosen)
     print(f"{arguments.folder / 'README.md'}: {len(chosen.rows())} of {len(chosen.cells)} cells")
+
+
+def _workers(value: int | str) -> runs.Workers:
+    """A number, or an engine with its address."""
+    kind, _, address = str(value).partition(":")
+    if kind in ENGINES and address:
+        return ENGINES[kind](address)
+    if kind.isdecimal() and not address and int(kind):
+        return int(kind)
+    raise UserError(f"--workers {value}: give a number, ray:HOST:PORT or slurm:PARTITION")
 
 
 if __name__ == "__main__":

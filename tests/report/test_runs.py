@@ -15,7 +15,7 @@ from threading import Timer
 import pytest
 
 from src.errors import UserError
-from src.report import runs
+from src.report import local
 from tests.conftest import Clone, environment, fresh
 
 GRID = """
@@ -60,10 +60,10 @@ def test_a_half_written_answer_in_the_queue_is_waited_out(small, tmp_path):
     failed = clone.run("dvc", "queue", "status", ok=False)
     assert "Expecting value" in failed.stderr
     with pytest.raises(UserError, match="Expecting value"):
-        runs._status(clone.path)
+        local._status(clone.path)
     timer = Timer(1, half_written.unlink)
     timer.start()
-    assert runs._status(clone.path) == {}
+    assert local._status(clone.path) == {}
     timer.join()
 
 
@@ -158,8 +158,8 @@ def test_a_cell_is_stopped_when_nothing_trains_it_and_not_when_its_worker_is_too
         commands = {process: Path(f"/proc/{process}/cmdline").read_bytes() for process in working}
         (worker,) = (process for process, command in commands.items() if b"queue-worker" in command)
         os.kill(worker, signal.SIGSTOP)
-        assert (runs._status(clone.path), runs._workers(clone.path)) == ({"long": "Running"}, 1)
+        assert (local._status(clone.path), local._workers(clone.path)) == ({"long": "Running"}, 1)
         end_at_once(working)  # the worker too: the kernel wakes a stopped one whose parent dies, and it writes Failed
-        assert (runs._status(clone.path), runs._workers(clone.path)) == ({"long": "Stopped"}, 0)
+        assert (local._status(clone.path), local._workers(clone.path)) == ({"long": "Stopped"}, 0)
     finally:
         end_at_once(processes_in(clone.path))

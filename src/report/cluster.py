@@ -1,0 +1,139 @@
+"""Runs cells on a cluster.
+
+The engine starts commands on nodes and knows which are alive. What finishes a cell is its row, which is read from the
+experiment that a node has pushed; nothing depends on who saw a command end, or how.
+"""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+
+from src import identity, progress, tracking
+from src.core.files import root
+from src.errors import UserError, printable
+from src.report import rows, shared
+from src.report.engines import Engine
+from src.report.grid import Cell
+from src.report.rows import Row
+from src.report.shared import Shared
+from src.revisions import call
+
+POLL = 5  # seconds
+TRIES = 5  # of a cell that ends without a row
+PAUSE = 15  # seconds after the first try; twice as many after each further one
+# What a node runs. FACE_EMOTIONS_HOME, in its own environment, is its clone with an environment, if it lies elsewhere
+# than here. Each cell has a folder there, in which a try goes on that was cut off, with the code of the commit.
+NODE = """set -eu
+cd "${{FACE_EMOTIONS_HOME:-{home}}}"
+home=$PWD
+mkdir -p .cells
+exec 9> .cells/{job}.lock
+flock 9
+git init --quiet .cells/{job}
+cd .cells/{job}
+git fetch --quiet --depth=1 {hub} {commit}
+git checkout --quiet --force FETCH_HEAD
+cd ./{inside}
+exec "$home/.venv/bin/python" -m src.report.cell "$home" {task}
+"""
+
+
+def run(cells: list[Cell], engine: Engine, done: Callable[[list[Row]], None]) -> None:
+    """Runs these cells, and gives the rows of those that are done to `done`.
+
+    While the cluster or the git remote does not answer it says so, once, and waits.
+
+    Raises:
+        UserError: nodes could not work for this repository (`shared.found`), or cells failed on every try, once all
+            others are done.
+    """
+    if not cells:
+        return
+    program, others = identity.of("train").program, set[str]()
+    common = shared.found(root())
+    tracking.prepare()  # one node would make the experiment in MLflow, and the others fail
+    tries = {cell.name: Tries(common, cell) for cell in cells}
+    missing, said = cells, ""
+    with progress.bar(unit="cell", total=len(cells)) as bar:
+        while any(not tries[cell.name].failed for cell in missing):
+            try:
+                alive = engine.alive()  # asked first: what has ended by then has pushed its row, if it ever does
+                common.fetch()
+                left = rows.collect(common.clone, program, missing, others, done)
+                bar.update(len(missing) - len(left))
+                missing = left
+                _submit(engine, [tries[cell.name] for cell in missing], alive)
+                said = ""
+            except UserError as error:
+                if said != str(error):
+                    said = str(error)
+                    bar.write(f"waiting, as {printable(said)}", file=sys.stderr)
+            if missing:
+                time.sleep(POLL)
+    if missing:
+        raise UserError(
+            f"{len(missing)} cells failed {TRIES} times: {', '.join(cell.name for cell in missing)}; "
+            f"what went wrong: {engine.logs(tries[missing[0].name].job)}"
+        )
+
+
+class Tries:
+    """How often a cell was submitted, and when it may be again."""
+
+    def __init__(self, common: Shared, cell: Cell):
+        self.common, self.cell = common, cell
+        # Another head calls it the same, which submits nothing then; with other params it has another name.
+        self.job = f"{cell.name}-{common.commit[:8]}-{cell.digest[:8]}"
+        self.count = 0
+        self.failed = False
+        self._next = 0.0
+        self._runs = False
+
+    def is_due(self, alive: set[str]) -> bool:
+        """Whether it is to be submitted now."""
+        now = time.monotonic()
+        if self.job in alive:
+            self._runs = True
+        elif self._runs:  # it has just ended, without a row
+            self._runs = False
+            self._next = now + PAUSE * 2 ** (self.count - 1)
+            self.failed = self.count >= TRIES
+        return not (self._runs or self.failed or now < self._next)
+
+    def submit(self, engine: Engine) -> None:
+        """Once more; an experiment that the hub has by that name is not this one."""
+        self.common.forget(self.cell.name)
+        engine.submit(self.job, self._command(), self.cell.params.threads)
+        self.count += 1
+        self._runs = True
+
+    def _command(self) -> str:
+        task = {
+            "name": self.cell.name,
+            "changes": self.cell.changes,
+            "mlflow": self.common.mlflow,
+            "hub": self.common.hub,
+        }
+        return NODE.format(
+            home=self.common.clone,
+            job=self.job,
+            hub=shlex.quote(self.common.hub),
+            commit=self.common.commit,
+            inside=shlex.quote(call("git", "rev-parse", "--show-prefix", cwd=self.common.clone).strip()),
+            task=shlex.quote(json.dumps(task)),
+        )
+
+
+def _submit(engine: Engine, tries: list[Tries], alive: set[str]) -> None:
+    """Those whose time has come, as far as there are cores: Ray gives up what waits for a quarter of an hour."""
+    due = [one for one in tries if one.is_due(alive)]
+    if not due:
+        return
+    free = engine.room() - sum(one.cell.params.threads for one in tries if one.job in alive)
+    for one in due:
+        free -= one.cell.params.threads
+        if free < 0:
+            return
+        one.submit(engine)

@@ -1,0 +1,115 @@
+"""What runs shell commands on the machines of a cluster. That a command has ended says nothing of how: the row does."""
+
+import subprocess
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from src.errors import UserError
+
+WAITING = 1000  # commands that Slurm may have at a time; a site's own limit is seldom lower
+
+
+class Engine(Protocol):
+    """Every method raises a UserError when the cluster does not answer."""
+
+    def alive(self) -> set[str]:
+        """The names of commands that wait or run, whoever submitted them."""
+        ...
+
+    def room(self) -> int:
+        """How many cores there are for commands, busy or not."""
+        ...
+
+    def submit(self, name: str, command: str, cores: int) -> None:
+        """Starts a command on any machine with so many free cores, unless one of that name is alive."""
+        ...
+
+    def logs(self, name: str) -> str:
+        """What shows what the command printed."""
+        ...
+
+
+class Ray:
+    """Jobs of a Ray cluster: https://docs.ray.io/en/latest/cluster/running-applications/job-submission/
+
+    A job lives on when who submitted it ends, and is not tried again when its node dies.
+
+    Args:
+        address: host and port of the dashboard of Ray's head.
+    """
+
+    def __init__(self, address: str):
+        try:
+            from ray.job_submission import JobSubmissionClient
+        except ImportError as error:
+            raise UserError("--workers ray:… needs Ray: pip install -r requirements-cluster.txt") from error
+        self._address = f"http://{address}"
+        self._client = self._asked(JobSubmissionClient, self._address)
+
+    def alive(self) -> set[str]:
+        return {job.submission_id for job in self._asked(self._client.list_jobs) if not job.status.is_terminal()}
+
+    def room(self) -> int:
+        from ray.util.state import list_nodes
+
+        nodes = self._asked(list_nodes, self._address, filters=[("state", "=", "ALIVE")], limit=10_000, detail=True)
+        return int(sum(node.resources_total.get("CPU", 0) for node in nodes))
+
+    def submit(self, name: str, command: str, cores: int) -> None:
+        jobs = {job.submission_id: job.status for job in self._asked(self._client.list_jobs)}
+        if name in jobs:
+            if not jobs[name].is_terminal():
+                return
+            self._asked(self._client.delete_job, name)
+        self._asked(self._client.submit_job, entrypoint=command, submission_id=name, entrypoint_num_cpus=cores)
+
+    def logs(self, name: str) -> str:
+        return f"ray job logs --address {self._address} {name}"
+
+    def _asked(self, what: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        try:
+            return what(*arguments, **named)
+        except (OSError, RuntimeError) as error:  # requests' errors, and what Ray says of a status other than 200
+            reason = str(error).strip().splitlines()
+            raise UserError(f"Ray at {self._address} does not answer: {reason[-1] if reason else error!r}") from error
+
+
+class Slurm:
+    """Batch jobs of a Slurm partition: https://slurm.schedmd.com/sbatch.html
+
+    Slurm itself begins a job again whose node dies. Jobs start without the submitter's environment, which may hold
+    passwords.
+    """
+
+    def __init__(self, partition: str):
+        self._partition = partition
+        self.alive()
+
+    def alive(self) -> set[str]:
+        return set(self._call("squeue", "--me", "--noheader", "--format=%j", f"--partition={self._partition}").split())
+
+    def room(self) -> int:
+        return WAITING
+
+    def submit(self, name: str, command: str, cores: int) -> None:
+        if name not in self.alive():
+            self._call(
+                *("sbatch", "--requeue", "--export=NONE", f"--partition={self._partition}", f"--job-name={name}"),
+                *(f"--cpus-per-task={cores}", "--output=%x.out", f"--wrap={command}"),
+            )
+
+    def logs(self, name: str) -> str:
+        return f"cat {name}.out"
+
+    def _call(self, *command: str) -> str:
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        except FileNotFoundError as error:
+            raise UserError(
+                f"--workers slurm:… needs {command[0]} on PATH, as on a login node of the cluster"
+            ) from error
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise UserError(f"{command[0]} fails: {' '.join(str(error.stderr or error).split())}") from error
+
+
+ENGINES = {"ray": Ray, "slurm": Slurm}

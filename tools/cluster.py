@@ -1,0 +1,255 @@
+"""A cluster on this machine, of real parts, to try one with: python -m tools.cluster FOLDER
+
+In FOLDER: a bare git repository with the commit that is checked out here, PostgreSQL, an S3 store (JuiceFS's gateway,
+which is MinIO's code, with its metadata in PostgreSQL), an MLflow server, and Ray: a head and two nodes of one core,
+each with a clone of its own. It prints what is to be typed, runs until Ctrl-C, and leaves FOLDER as it is.
+"""
+
+import argparse
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import psutil
+import requests
+
+HERE = Path(__file__).resolve().parents[1]
+BUCKET = "face-emotions"
+WAIT = 120  # seconds for a service to answer
+HEAD, NODES = "127.0.0.2", ("127.0.0.3", "127.0.0.4")  # of Ray, which takes 127.0.0.1 for no address of a node
+PASSWORD = secrets.token_hex(16)
+
+
+class Cluster:
+    """Services, each a process group of its own with its log in the folder.
+
+    Args:
+        folder: of all its files; when root starts it, everybody must be able to reach it, as PostgreSQL refuses root.
+        project: a git repository whose commit the nodes run.
+    """
+
+    def __init__(self, folder: Path, project: Path = HERE):
+        self.folder, self.project = folder.resolve(), project
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ports = {name: _free_port() for name in ("postgres", "s3", "mlflow", "ray", "dashboard")}
+        self.hub = self.folder / "hub.git"
+        self._ray = Path(tempfile.mkdtemp(prefix="ray-"))  # the paths of its sockets must be short
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What nodes and users need."""
+        return {
+            "PATH": f"{HERE}/.venv/bin{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{self.ports['mlflow']}",
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+
+    @property
+    def s3(self) -> str:
+        """The address of the S3 store."""
+        return f"http://127.0.0.1:{self.ports['s3']}"
+
+    @property
+    def ray(self) -> str:
+        """Host and port for --workers."""
+        return f"127.0.0.1:{self.ports['dashboard']}"
+
+    def __enter__(self) -> Self:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "credentials").write_text(
+                f"[default]\naws_access_key_id = faces\naws_secret_access_key = {PASSWORD}\n", encoding="utf-8"
+            )
+            self.start_hub()
+            for start in (self.start_postgres, self.start_s3, self.start_mlflow, self.start_ray):
+                start()
+            for number in range(len(NODES)):
+                self.start_node(number)
+            self._until("Ray's nodes", lambda: self._cores() == len(NODES))
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start_hub(self) -> None:
+        """A bare repository with the commit of the project, which names the S3 store as DVC's remote."""
+        clone = self.folder / "repository"
+        _call("git", "clone", "--quiet", "--bare", str(self.project), str(self.hub))
+        _call("git", "clone", "--quiet", str(self.hub), str(clone))
+        for command in (
+            ("git", "config", "user.name", "cluster"),
+            ("git", "config", "user.email", "cluster@localhost"),
+            ("dvc", "remote", "add", "--quiet", "--force", "--default", "s3", f"s3://{BUCKET}"),
+            ("dvc", "remote", "modify", "s3", "endpointurl", self.s3),
+            ("git", "commit", "--quiet", "--all", "--message", "DVC's remote"),
+            ("git", "push", "--quiet"),
+        ):
+            _call(*command, cwd=clone)
+        for number in range(len(NODES)):
+            _call("git", "clone", "--quiet", str(self.hub), str(self.home(number)))
+        for home in (clone, *map(self.home, range(len(NODES)))):
+            (home / ".venv").symlink_to(HERE / ".venv")
+
+    def home(self, number: int) -> Path:
+        """A node's own clone."""
+        return self.folder / f"node-{number}"
+
+    def start_postgres(self) -> None:
+        """With an empty database each for MLflow and for JuiceFS."""
+        (binaries,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:] or [Path()]
+        data, port = self.folder / "postgres", str(self.ports["postgres"])
+        own = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups") if os.geteuid() == 0 else ()
+        new = not data.exists()
+        if new:
+            data.mkdir(mode=0o700)
+            if own:
+                shutil.chown(data, "postgres", "postgres")
+            _call(*own, str(binaries / "initdb"), f"--pgdata={data}", "--auth=trust", "--username=postgres", "-EUTF8")
+        options = ("-D", str(data), "-p", port, "-h", "127.0.0.1", "-k", "", "-N", "200")
+        self._start("postgres", *own, str(binaries / "postgres"), *options)
+        self._until("PostgreSQL", lambda: _answers(self.ports["postgres"]))
+        for name in ("mlflow", "juicefs") if new else ():
+            _call("createdb", "--host=127.0.0.1", f"--port={port}", "--username=postgres", name)
+
+    def start_s3(self) -> None:
+        """With an empty bucket."""
+        meta = f"postgres://postgres@127.0.0.1:{self.ports['postgres']}/juicefs?sslmode=disable"
+        if not (self.folder / "objects").exists():
+            (self.folder / "objects").mkdir()
+            _call("juicefs", "format", "--storage=file", f"--bucket={self.folder}/objects/", meta, BUCKET)
+        login = {"MINIO_ROOT_USER": "faces", "MINIO_ROOT_PASSWORD": PASSWORD}
+        cache = f"--cache-dir={self.folder}/cache"
+        self._start(
+            "s3", "juicefs", "gateway", "--no-usage-report", cache, meta, self.s3.removeprefix("http://"), **login
+        )
+        self._until("the S3 store", lambda: requests.get(f"{self.s3}/minio/health/live", timeout=5).ok)
+
+    def start_mlflow(self) -> None:
+        """The server, on PostgreSQL."""
+        port = str(self.ports["mlflow"])
+        store = f"postgresql+psycopg2://postgres@127.0.0.1:{self.ports['postgres']}/mlflow"
+        artifacts = f"--artifacts-destination={self.folder / 'artifacts'}"
+        self._start(
+            "mlflow", "mlflow", "server", f"--backend-store-uri={store}", artifacts, f"--port={port}", "--workers=1"
+        )
+        self._until("MLflow", lambda: requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok)
+
+    def start_ray(self) -> None:
+        """The head, which runs no commands itself."""
+        dashboard = ("--dashboard-host=127.0.0.1", f"--dashboard-port={self.ports['dashboard']}")
+        self._start_ray(
+            "ray", HEAD, "--head", f"--port={self.ports['ray']}", f"--temp-dir={self._ray}", "--num-cpus=0", *dashboard
+        )
+        self._until("Ray", lambda: self._cores() >= 0)
+
+    def start_node(self, number: int) -> None:
+        """A node with one core."""
+        where = (f"--address={HEAD}:{self.ports['ray']}", "--num-cpus=1")
+        self._start_ray(f"node-{number}", NODES[number], *where, FACE_EMOTIONS_HOME=str(self.home(number)))
+
+    def kill(self, name: str) -> None:
+        """Ends a service at once, with all that it has started (SIGKILL)."""
+        process = self.processes.pop(name)
+        with suppress(psutil.Error):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        """All of them."""
+        for name in reversed(list(self.processes)):
+            self.kill(name)
+        shutil.rmtree(self._ray, ignore_errors=True)
+
+    def _start_ray(self, name: str, ip: str, *options: str, **environment: str) -> None:
+        agent = f"--dashboard-agent-listen-port={_free_port()}"
+        command = ("ray", "start", "--block", "--disable-usage-stats", f"--node-ip-address={ip}", agent, *options)
+        self._start(name, *command, **environment)
+
+    def _start(self, name: str, *command: str, **environment: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=os.environ | self.environment | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _cores(self) -> int:
+        nodes = requests.get(f"http://{self.ray}/api/v0/nodes?limit=100&detail=true", timeout=10).json()["data"][
+            "result"
+        ]["result"]
+        return int(sum(node["resources_total"].get("CPU", 0) for node in nodes if node["state"] == "ALIVE"))
+
+    def _until(self, what: str, ready: Callable[[], bool]) -> None:
+        end = time.monotonic() + WAIT
+        while time.monotonic() < end:
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    sys.exit(f"error: {name} ended with {process.returncode}; why: {self.folder / name}.log")
+            with suppress(requests.RequestException, KeyError):
+                if ready():
+                    return
+            time.sleep(0.5)
+        sys.exit(f"error: {what} does not answer; the logs are in {self.folder}")
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as one:
+        one.settimeout(5)
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _call(*command: str, cwd: Path | None = None) -> None:
+    path = f"{HERE}/.venv/bin{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"error: {' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=str(__doc__).splitlines()[0])
+    parser.add_argument("folder", type=Path, help="that is not there yet")
+    folder = parser.parse_args().folder
+    if folder.exists():
+        sys.exit(f"error: {folder} is there already; name another folder")
+    with Cluster(folder) as cluster:
+        print(f"cd {cluster.folder}/repository")
+        for name, value in cluster.environment.items():
+            if name != "PATH":
+                print(f"export {name}={value}")
+        print(f"make report WORKERS=ray:{cluster.ray}\n\nCtrl-C ends the cluster.", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()
