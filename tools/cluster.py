@@ -87,7 +87,7 @@ class Cluster:
 
     def start_hub(self) -> None:
         """A bare repository with the commit of the project, which names the S3 store as DVC's remote."""
-        clone = self.folder / "repository"
+        clone = self.repository
         _call("git", "clone", "--quiet", "--bare", str(self.project), str(self.hub))
         _call("git", "clone", "--quiet", str(self.hub), str(clone))
         for command in (
@@ -103,6 +103,18 @@ class Cluster:
             _call("git", "clone", "--quiet", str(self.hub), str(self.home(number)))
         for home in (clone, *map(self.home, range(len(NODES)))):
             (home / ".venv").symlink_to(HERE / ".venv")
+
+    @property
+    def repository(self) -> Path:
+        """A clone for the user."""
+        return self.folder / "repository"
+
+    def objects(self) -> list[str]:
+        """Paths of all that the S3 store holds."""
+        import s3fs
+
+        store = s3fs.S3FileSystem(key="faces", secret=PASSWORD, endpoint_url=self.s3, skip_instance_cache=True)
+        return store.find(BUCKET)
 
     def home(self, number: int) -> Path:
         """A node's own clone."""
@@ -241,14 +253,14 @@ def main() -> None:
     folder = parser.parse_args().folder
     if folder.exists():
         sys.exit(f"error: {folder} is there already; name another folder")
-    with Cluster(folder) as cluster:
-        print(f"cd {cluster.folder}/repository")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), Cluster(folder) as cluster:
+        print(f"cd {cluster.repository}")
         for name, value in cluster.environment.items():
             if name != "PATH":
                 print(f"export {name}={value}")
         print(f"make report WORKERS=ray:{cluster.ray}\n\nCtrl-C ends the cluster.", flush=True)
-        with suppress(KeyboardInterrupt):
-            signal.pause()
+        signal.pause()
 
 
 if __name__ == "__main__":
