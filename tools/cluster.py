@@ -76,7 +76,6 @@ class Cluster:
                 start()
             for number in range(len(NODES)):
                 self.start_node(number)
-            self._until("Ray's nodes", lambda: self._cores() == len(NODES))
         except BaseException:
             self.stop()
             raise
@@ -169,9 +168,17 @@ class Cluster:
         self._until("Ray", lambda: self._cores() >= 0)
 
     def start_node(self, number: int) -> None:
-        """A node with one core."""
+        """A node with one core; a few times if need be, as `ray start` gives up after 30 seconds on a busy machine."""
+        name, before = f"node-{number}", self._cores()
         where = (f"--address={HEAD}:{self.ports['ray']}", "--num-cpus=1")
-        self._start_ray(f"node-{number}", NODES[number], *where, FACE_EMOTIONS_HOME=str(self.home(number)))
+        for _ in range(4):
+            self._start_ray(name, NODES[number], *where, FACE_EMOTIONS_HOME=str(self.home(number)))
+            while self.processes[name].poll() is None:
+                if self._cores() > before:
+                    return
+                time.sleep(0.5)
+            self.kill(name)
+        sys.exit(f"error: {name} does not start: {self._said(name)}")
 
     def kill(self, name: str) -> None:
         """Ends a service at once, with all that it has started (SIGKILL)."""
@@ -207,6 +214,9 @@ class Cluster:
                 start_new_session=True,
             )
 
+    def _said(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+
     def _cores(self) -> int:
         nodes = requests.get(f"http://{self.ray}/api/v0/nodes?limit=100&detail=true", timeout=10).json()["data"][
             "result"
@@ -218,7 +228,7 @@ class Cluster:
         while time.monotonic() < end:
             for name, process in self.processes.items():
                 if process.poll() is not None:
-                    sys.exit(f"error: {name} ended with {process.returncode}; why: {self.folder / name}.log")
+                    sys.exit(f"error: {name} ended with {process.returncode}: {self._said(name)}")
             with suppress(requests.RequestException, KeyError):
                 if ready():
                     return

@@ -87,8 +87,8 @@ def test_a_cluster_writes_the_rows_of_one_machine_also_when_a_node_dies_and_stor
     first.wait()
     for part in ("s3", "mlflow", f"node-{node}"):
         running.kill(part)
-    second = head(running, log)
     running.start_mlflow()
+    second = head(running, log)
     running.start_s3()
     running.start_node(node)
     until(
@@ -96,7 +96,7 @@ def test_a_cluster_writes_the_rows_of_one_machine_also_when_a_node_dies_and_stor
         second,
         log,
     )
-    other, printed = long()
+    _, printed = long()
     assert "/40" in printed and "| 0/40" not in printed  # it went on
     assert second.wait(timeout=400) == 0, log.read_text()[-3000:]
 
