@@ -7,9 +7,7 @@ import argparse
 from pathlib import Path
 
 from src import command
-from src.errors import UserError
-from src.report import grid, page, runs, simulation
-from src.report.engines import ENGINES
+from src.report import engines, grid, page, runs, simulation
 
 
 def main() -> None:
@@ -31,8 +29,8 @@ def main() -> None:
         "--simulate", type=int, nargs="?", const=300, metavar="GRIDS", help="try the rules on so many made-up grids"
     )
     arguments = parser.parse_args()
+    workers = engines.workers(str(arguments.workers))
     chosen = grid.read(arguments.folder)
-    workers = _workers(arguments.workers)
     if arguments.confirm is not None:
         runs.confirm(chosen, arguments.confirm, workers)
     elif arguments.simulate is not None:
@@ -41,16 +39,6 @@ def main() -> None:
         runs.complete(chosen, workers)
     page.write(chosen)
     print(f"{arguments.folder / 'README.md'}: {len(chosen.rows())} of {len(chosen.cells)} cells")
-
-
-def _workers(value: int | str) -> runs.Workers:
-    """A number, or an engine with its address."""
-    kind, _, address = str(value).partition(":")
-    if kind in ENGINES and address:
-        return ENGINES[kind](address)
-    if kind.isdecimal() and not address and int(kind):
-        return int(kind)
-    raise UserError(f"--workers {value}: give a number, ray:HOST:PORT or slurm:PARTITION")
 
 
 if __name__ == "__main__":

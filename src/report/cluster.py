@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from src import identity, progress, tracking
+from src import identity, progress
 from src.core.files import root
 from src.errors import UserError, printable
 from src.report import rows, shared
@@ -51,6 +51,8 @@ def run(cells: list[Cell], engine: Engine, done: Callable[[list[Row]], None]) ->
     """
     if not cells:
         return
+    from src import tracking  # MLflow takes seconds
+
     program, others = identity.of("train").program, set[str]()
     common = shared.found(root())
     tracking.prepare()  # one node would make the experiment in MLflow, and the others fail

@@ -52,7 +52,8 @@ class Ray:
     def room(self) -> int:
         from ray.util.state import list_nodes
 
-        nodes = self._asked(list_nodes, self._address, filters=[("state", "=", "ALIVE")], limit=10_000, detail=True)
+        options = {"limit": 10_000, "detail": True, "raise_on_missing_output": False}  # it counts dead nodes as missing
+        nodes = self._asked(list_nodes, self._address, filters=[("state", "=", "ALIVE")], **options)
         return int(sum(node.resources_total.get("CPU", 0) for node in nodes))
 
     def submit(self, name: str, command: str, cores: int) -> None:
@@ -67,9 +68,11 @@ class Ray:
         return f"ray job logs --address {self._address} {name}"
 
     def _asked(self, what: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        from ray.util.state.exception import RayStateApiException
+
         try:
             return what(*arguments, **named)
-        except (OSError, RuntimeError) as error:  # requests' errors, and what Ray says of a status other than 200
+        except (OSError, RuntimeError, RayStateApiException) as error:  # OSError: whatever requests raises
             reason = str(error).strip().splitlines()
             raise UserError(f"Ray at {self._address} does not answer: {reason[-1] if reason else error!r}") from error
 
@@ -112,4 +115,18 @@ class Slurm:
             raise UserError(f"{command[0]} fails: {' '.join(str(error.stderr or error).split())}") from error
 
 
-ENGINES = {"ray": Ray, "slurm": Slurm}
+Workers = int | Engine  # experiments at a time on this machine, or what runs them elsewhere
+
+
+def workers(text: str) -> Workers:
+    """What `text` names: a number, ray:HOST:PORT or slurm:PARTITION.
+
+    Raises:
+        UserError: none of these, or the cluster does not answer.
+    """
+    kind, _, address = text.partition(":")
+    if address and kind in ("ray", "slurm"):
+        return Ray(address) if kind == "ray" else Slurm(address)
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise UserError(f"--workers {text}: give a number, ray:HOST:PORT or slurm:PARTITION")

@@ -12,12 +12,10 @@ from src import identity
 from src.core.files import root
 from src.errors import UserError
 from src.report import cluster, local, rows
-from src.report.engines import Engine
+from src.report.engines import Workers
 from src.report.grid import CURVES, Cell, Grid
 from src.report.programs import Programs
 from src.report.rows import Row
-
-Workers = int | Engine  # experiments at a time on this machine, or what runs them elsewhere
 
 
 def complete(grid: Grid, workers: Workers) -> None:
