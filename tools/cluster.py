@@ -1,8 +1,8 @@
 """A cluster on this machine, of real parts, to try one with: python -m tools.cluster FOLDER
 
 In FOLDER: a bare git repository with the commit that is checked out here, PostgreSQL, an S3 store (JuiceFS's gateway,
-which is MinIO's code, with its metadata in PostgreSQL), an MLflow server, and Ray: a head and two nodes of one core,
-each with a clone of its own. It prints what is to be typed, runs until Ctrl-C, and leaves FOLDER as it is.
+which is MinIO's code, with its metadata in PostgreSQL), an MLflow server, and Ray, or Slurm with --slurm: a head and
+two nodes of one core, each with a clone of its own. It prints what is to be typed, runs until Ctrl-C and leaves FOLDER.
 """
 
 import argparse
@@ -26,7 +26,34 @@ import requests
 HERE = Path(__file__).resolve().parents[1]
 BUCKET = "face-emotions"
 WAIT = 120  # seconds for a service to answer
+SLURM = """ClusterName=faces
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/%n.pid
+SlurmdSpoolDir={folder}/slurm-%n
+SlurmUser=root
+StateSaveLocation={folder}/slurm-state
+AuthInfo=socket={folder}/munge.socket
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+TaskProlog={folder}/prolog
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
+SlurmdTimeout=20
+ReturnToService=2
+NodeName=node-0 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs=1
+NodeName=node-1 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs=1
+PartitionName=faces Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+# It prints what jobs find in their environment: they begin without that of who submits them.
+PROLOG = """#!/bin/sh
+echo "export FACE_EMOTIONS_HOME={folder}/$SLURMD_NODENAME"
+echo "export AWS_SHARED_CREDENTIALS_FILE={folder}/credentials"
+"""
 HEAD, NODES = "127.0.0.2", ("127.0.0.3", "127.0.0.4")  # of Ray, which takes 127.0.0.1 for no address of a node
+SLURMS = ("slurmctld", "slurmd-0", "slurmd-1")
 PASSWORD = secrets.token_hex(16)
 
 
@@ -36,12 +63,13 @@ class Cluster:
     Args:
         folder: of all its files; when root starts it, everybody must be able to reach it, as PostgreSQL refuses root.
         project: a git repository whose commit the nodes run.
+        slurm: instead of Ray; root alone can start it.
     """
 
-    def __init__(self, folder: Path, project: Path = HERE):
-        self.folder, self.project = folder.resolve(), project
+    def __init__(self, folder: Path, project: Path = HERE, slurm: bool = False):
+        self.folder, self.project, self.slurm = folder.resolve(), project, slurm
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.ports = {name: _free_port() for name in ("postgres", "s3", "mlflow", "ray", "dashboard")}
+        self.ports = {name: _free_port() for name in ("postgres", "s3", "mlflow", "ray", "dashboard", *SLURMS)}
         self.hub = self.folder / "hub.git"
         self._ray = Path(tempfile.mkdtemp(prefix="ray-"))  # the paths of its sockets must be short
 
@@ -52,7 +80,7 @@ class Cluster:
             "PATH": f"{HERE}/.venv/bin{os.pathsep}{os.environ['PATH']}",
             "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{self.ports['mlflow']}",
             "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
-            "RAY_USAGE_STATS_ENABLED": "0",
+            **({"SLURM_CONF": str(self.folder / "slurm.conf")} if self.slurm else {"RAY_USAGE_STATS_ENABLED": "0"}),
         }
 
     @property
@@ -72,10 +100,14 @@ class Cluster:
                 f"[default]\naws_access_key_id = faces\naws_secret_access_key = {PASSWORD}\n", encoding="utf-8"
             )
             self.start_hub()
-            for start in (self.start_postgres, self.start_s3, self.start_mlflow, self.start_ray):
+            for start in (self.start_postgres, self.start_s3, self.start_mlflow):
                 start()
-            for number in range(len(NODES)):
-                self.start_node(number)
+            if self.slurm:
+                self.start_slurm()
+            else:
+                self.start_ray()
+                for number in range(len(NODES)):
+                    self.start_node(number)
         except BaseException:
             self.stop()
             raise
@@ -180,6 +212,27 @@ class Cluster:
             self.kill(name)
         sys.exit(f"error: {name} does not start: {self._said(name)}")
 
+    def start_slurm(self) -> None:
+        """Its head, its two nodes, and munge, by which they know each other."""
+        key, host = self.folder / "munge.key", socket.gethostname().split(".")[0]
+        key.write_bytes(secrets.token_bytes(128))
+        key.chmod(0o400)
+        for name, text in (("slurm.conf", SLURM), ("prolog", PROLOG)):
+            ports = {"port": self.ports["slurmctld"], "first": self.ports["slurmd-0"], "second": self.ports["slurmd-1"]}
+            (self.folder / name).write_text(text.format(folder=self.folder, host=host, **ports), encoding="utf-8")
+        (self.folder / "prolog").chmod(0o755)
+        files = (f"--{name}={self.folder}/munge.{name.split('-')[0]}" for name in ("key-file", "pid-file", "seed-file"))
+        self._start("munged", "munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *files)
+        self._start("slurmctld", "slurmctld", "-D")
+        for number in range(len(NODES)):
+            self.start_slurmd(number)
+        command = ["sinfo", "--noheader", "--format=%D", "--states=idle"]
+        self._until("Slurm", lambda: self._output(*command).split() == [str(len(NODES))])
+
+    def start_slurmd(self, number: int) -> None:
+        """A node with one core."""
+        self._start(f"slurmd-{number}", "slurmd", "-D", "-N", f"node-{number}")
+
     def kill(self, name: str) -> None:
         """Ends a service at once, with all that it has started (SIGKILL)."""
         process = self.processes.pop(name)
@@ -213,6 +266,10 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _output(self, *command: str) -> str:
+        variables = os.environ | self.environment
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False).stdout
 
     def _said(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -260,16 +317,19 @@ def _call(*command: str, cwd: Path | None = None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=str(__doc__).splitlines()[0])
     parser.add_argument("folder", type=Path, help="that is not there yet")
-    folder = parser.parse_args().folder
+    parser.add_argument("--slurm", action="store_true", help="instead of Ray; for root alone")
+    arguments = parser.parse_args()
+    folder = arguments.folder
     if folder.exists():
         sys.exit(f"error: {folder} is there already; name another folder")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), Cluster(folder) as cluster:
+    with suppress(KeyboardInterrupt), Cluster(folder, slurm=arguments.slurm) as cluster:
         print(f"cd {cluster.repository}")
         for name, value in cluster.environment.items():
             if name != "PATH":
                 print(f"export {name}={value}")
-        print(f"make report WORKERS=ray:{cluster.ray}\n\nCtrl-C ends the cluster.", flush=True)
+        workers = "slurm:faces" if cluster.slurm else f"ray:{cluster.ray}"
+        print(f"make report WORKERS={workers}\n\nCtrl-C ends the cluster.", flush=True)
         signal.pause()
 
 

@@ -15,12 +15,12 @@ import pytest
 from tests.conftest import Clone, clone_of, environment, fresh
 from tools import cluster as tool
 
-LONG = "tiny-ai-conv3-epochs-40-seed1"
+LONG = "tiny-ai-conv3-epochs-120-seed1"
 GRID = """
 data: tiny drawn faces
 params: {threads: 1}
 cells:
-  - {dataset: ai, epochs: 40}
+  - {dataset: ai, epochs: 120}
   - {dataset: ai, seed: [1, 2]}
   - {dataset: ai_half}
 timed:
@@ -81,11 +81,11 @@ def test_a_cluster_writes_the_rows_of_one_machine_also_when_a_node_dies_and_stor
     first = head(running, log)
     until(lambda: [path for path in running.objects() if "checkpoints/" in path and LONG in path], first, log)
     node, printed = long()
-    assert "| 0/40" in printed  # as it began
+    assert "| 0/120" in printed  # as it began
     said.append(printed)
     first.kill()
     first.wait()
-    for part in ("s3", "mlflow", f"node-{node}"):
+    for part in (f"node-{node}", "s3", "mlflow"):
         running.kill(part)
     running.start_mlflow()
     second = head(running, log)
@@ -97,7 +97,7 @@ def test_a_cluster_writes_the_rows_of_one_machine_also_when_a_node_dies_and_stor
         log,
     )
     _, printed = long()
-    assert "/40" in printed and "| 0/40" not in printed  # it went on
+    assert "/120" in printed and "| 0/120" not in printed  # it went on
     assert second.wait(timeout=400) == 0, log.read_text()[-3000:]
 
     single = clone_of(running.hub, tmp_path / "single")
