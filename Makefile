@@ -16,7 +16,7 @@ TESTS = pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: .venv/complete        # minutes
 	$(TESTS) -m "not slow and not real"
 
-test-all: .venv/complete    # the longer proofs: kills, whole grids, other CPUs
+test-all: .venv/cluster     # the longer proofs: kills, whole grids, other CPUs, a cluster
 	$(TESTS) -m slow
 
 verify: .venv/complete      # train the committed experiment again, in a clean copy, and compare every byte
@@ -29,13 +29,13 @@ label-errors: .venv/complete  # find training images with a wrong label; trains 
 	python -m src.label_errors
 
 GRID ?= report
-report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md
+report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md; WORKERS=… on a cluster
 	python -m src.report $(GRID) $(if $(WORKERS),--workers $(WORKERS))
 
 bench: .venv/complete       # measure against the report's own pipeline, write benchmarks/results/; some hours on real faces
 	python -m benchmarks
 
-lint: .venv/complete
+lint: .venv/cluster
 	ruff check . && ruff format --check . && basedpyright
 
 .venv/complete: requirements.txt tools/dvc.py tools/offline_plots.py
@@ -44,4 +44,8 @@ lint: .venv/complete
 	.venv/bin/python -m pip install -r requirements.txt
 	{ echo "#!$(CURDIR)/.venv/bin/python"; cat tools/dvc.py; } > .venv/bin/dvc
 	.venv/bin/python -m tools.offline_plots
+	touch $@
+
+.venv/cluster: .venv/complete requirements-cluster.txt  # Ray, DVC's S3, and what tools/cluster.py starts
+	.venv/bin/python -m pip install -r requirements-cluster.txt
 	touch $@

@@ -76,7 +76,7 @@ def test_a_cluster_writes_the_rows_of_one_machine_also_when_a_node_dies_and_stor
         (node,) = (
             number for number, ip in enumerate(tool.NODES) if f"//{ip}:" in (job.driver_agent_http_address or "")
         )
-        return node, ray.get_job_logs(job.submission_id)
+        return node, ray.get_job_logs(job.submission_id).split("Running entrypoint for job")[-1]  # of the last try
 
     first = head(running, log)
     until(lambda: [path for path in running.objects() if "checkpoints/" in path and LONG in path], first, log)
