@@ -61,6 +61,12 @@ def experiments(repository: Path) -> dict[str, str]:
     return {ref.split("/", 4)[4]: commit for commit, ref in refs if ref.count("/") >= 4}
 
 
+def names_of(repository: Path, commit: str) -> set[str]:
+    """The names of DVC's experiments whose baseline is that commit."""
+    refs = f"refs/exps/{commit[:2]}/{commit[2:]}"
+    return set(call("git", "for-each-ref", "--format=%(refname:lstrip=4)", refs, cwd=repository).split())
+
+
 def texts(repository: Path, commit: str, names: Sequence[str]) -> dict[str, str]:
     """What the project's files of these names hold in that commit; a process of git for each would take longer.
 

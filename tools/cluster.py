@@ -201,16 +201,17 @@ class Cluster:
 
     def start_node(self, number: int) -> None:
         """A node with one core; a few times if need be, as `ray start` gives up after 30 seconds on a busy machine."""
-        name, before = f"node-{number}", self._cores()
+        name, started = f"node-{number}", "Ray runtime started"
+        before = self._said(name).count(started)
         where = (f"--address={HEAD}:{self.ports['ray']}", "--num-cpus=1")
         for _ in range(4):
             self._start_ray(name, NODES[number], *where, FACE_EMOTIONS_HOME=str(self.home(number)))
             while self.processes[name].poll() is None:
-                if self._cores() > before:
+                if self._said(name).count(started) > before:
                     return
                 time.sleep(0.5)
             self.kill(name)
-        sys.exit(f"error: {name} does not start: {self._said(name)}")
+        sys.exit(f"error: {name} does not start: {self._said(name)[-2000:]}")
 
     def start_slurm(self) -> None:
         """Its head, its two nodes, and munge, by which they know each other."""
@@ -272,7 +273,8 @@ class Cluster:
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False).stdout
 
     def _said(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        log = self.folder / f"{name}.log"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
     def _cores(self) -> int:
         nodes = requests.get(f"http://{self.ray}/api/v0/nodes?limit=100&detail=true", timeout=10).json()["data"][
@@ -285,7 +287,7 @@ class Cluster:
         while time.monotonic() < end:
             for name, process in self.processes.items():
                 if process.poll() is not None:
-                    sys.exit(f"error: {name} ended with {process.returncode}: {self._said(name)}")
+                    sys.exit(f"error: {name} ended with {process.returncode}: {self._said(name)[-2000:]}")
             with suppress(requests.RequestException, KeyError):
                 if ready():
                     return

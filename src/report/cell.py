@@ -25,7 +25,6 @@ from src.revisions import call, experiments, resolve
 
 EVERY = 180  # seconds between two uploads of checkpoints
 PATIENCE = 3600  # seconds that what was computed waits for a store that is away
-UNFIT = 300  # seconds for which a node that is not fit keeps a cell; else it would soon have had all of them
 CHECKPOINTS = Path(".checkpoints")
 
 
@@ -66,12 +65,8 @@ def run(home: Path, name: str, changes: dict[str, Any], hub: str, mlflow: str) -
 
 def _prepare(home: Path, clone: Path) -> None:
     """The cache of the node, and its libraries, which must be those of the commit."""
-    try:
-        for stage in plain_yaml.read(clone / "dvc.yaml")["stages"]:
-            identity.check_libraries(stage)
-    except UserError:
-        time.sleep(UNFIT)
-        raise
+    for stage in plain_yaml.read(clone / "dvc.yaml")["stages"]:
+        identity.check_libraries(stage)
     cache = clone / ".dvc" / "cache"
     if not cache.is_symlink():  # by a link, as DVC cannot write every path into its config
         (home / ".dvc" / "cache").mkdir(parents=True, exist_ok=True)

@@ -18,14 +18,16 @@ from src.report.engines import Engine
 from src.report.grid import Cell
 from src.report.rows import Row
 from src.report.shared import Shared
-from src.revisions import call
+from src.revisions import call, names_of
 
 POLL = 5  # seconds
 TRIES = 5  # of a cell that ends without a row
 PAUSE = 15  # seconds after the first try; twice as many after each further one
+REST = 300  # seconds for which a node keeps a cell that failed there; one with a full disk would soon have had them all
 # What a node runs. FACE_EMOTIONS_HOME, in its own environment, is its clone with an environment, if it lies elsewhere
 # than here. Each cell has a folder there, in which a try goes on that was cut off, with the code of the commit.
 NODE = """set -eu
+trap '[ $? = 0 ] || sleep {rest}' EXIT
 cd "${{FACE_EMOTIONS_HOME:-{home}}}"
 home=$PWD
 mkdir -p .cells
@@ -36,7 +38,7 @@ cd .cells/{job}
 git fetch --quiet --depth=1 {hub} {commit}
 git checkout --quiet --force FETCH_HEAD
 cd ./{inside}
-exec "$home/.venv/bin/python" -m src.report.cell "$home" {task}
+"$home/.venv/bin/python" -m src.report.cell "$home" {task}
 """
 
 
@@ -66,7 +68,7 @@ def run(cells: list[Cell], engine: Engine, done: Callable[[list[Row]], None]) ->
                 left = rows.collect(common.clone, program, missing, others, done)
                 bar.update(len(missing) - len(left))
                 missing = left
-                _submit(engine, [tries[cell.name] for cell in missing], alive)
+                _submit(common, engine, [tries[cell.name] for cell in missing], alive)
                 said = ""
             except UserError as error:
                 if said != str(error):
@@ -104,14 +106,17 @@ class Tries:
             self.failed = self.count >= TRIES
         return not (self._runs or self.failed or now < self._next)
 
-    def submit(self, engine: Engine) -> None:
-        """Once more; an experiment that the hub has by that name is not this one."""
-        self.common.forget(self.cell.name)
-        engine.submit(self.job, self._command(), self.cell.params.threads)
+    def submit(self, engine: Engine, inside: str) -> None:
+        """Once more.
+
+        Args:
+            inside: the folder of the git repository that is the project.
+        """
+        engine.submit(self.job, self._command(inside), self.cell.params.threads)
         self.count += 1
         self._runs = True
 
-    def _command(self) -> str:
+    def _command(self, inside: str) -> str:
         task = {
             "name": self.cell.name,
             "changes": self.cell.changes,
@@ -119,23 +124,28 @@ class Tries:
             "hub": self.common.hub,
         }
         return NODE.format(
+            rest=REST,
             home=self.common.clone,
             job=self.job,
             hub=shlex.quote(self.common.hub),
             commit=self.common.commit,
-            inside=shlex.quote(call("git", "rev-parse", "--show-prefix", cwd=self.common.clone).strip()),
+            inside=shlex.quote(inside),
             task=shlex.quote(json.dumps(task)),
         )
 
 
-def _submit(engine: Engine, tries: list[Tries], alive: set[str]) -> None:
+def _submit(common: Shared, engine: Engine, tries: list[Tries], alive: set[str]) -> None:
     """Those whose time has come, as far as there are cores: Ray gives up what waits for a quarter of an hour."""
     due = [one for one in tries if one.is_due(alive)]
     if not due:
         return
     free = engine.room() - sum(one.cell.params.threads for one in tries if one.job in alive)
+    others = names_of(common.clone, common.commit)  # by these names, but with other params or of another program
+    inside = call("git", "rev-parse", "--show-prefix", cwd=common.clone).strip()
     for one in due:
         free -= one.cell.params.threads
         if free < 0:
             return
-        one.submit(engine)
+        if one.cell.name in others:
+            common.forget(one.cell.name)
+        one.submit(engine, inside)

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from src.errors import UserError
@@ -21,7 +22,7 @@ class Engine(Protocol):
         ...
 
     def submit(self, name: str, command: str, cores: int) -> None:
-        """Starts a command on any machine with so many free cores, unless one of that name is alive."""
+        """Starts a command on any machine with so many free cores. None of that name is to be alive."""
         ...
 
     def logs(self, name: str) -> str:
@@ -57,10 +58,7 @@ class Ray:
         return int(sum(node.resources_total.get("CPU", 0) for node in nodes))
 
     def submit(self, name: str, command: str, cores: int) -> None:
-        jobs = {job.submission_id: job.status for job in self._asked(self._client.list_jobs)}
-        if name in jobs:
-            if not jobs[name].is_terminal():
-                return
+        with suppress(UserError):  # there is none of that name, or it is alive
             self._asked(self._client.delete_job, name)
         self._asked(self._client.submit_job, entrypoint=command, submission_id=name, entrypoint_num_cpus=cores)
 
@@ -95,11 +93,10 @@ class Slurm:
         return WAITING
 
     def submit(self, name: str, command: str, cores: int) -> None:
-        if name not in self.alive():
-            self._call(
-                *("sbatch", "--requeue", "--export=NONE", f"--partition={self._partition}", f"--job-name={name}"),
-                *(f"--cpus-per-task={cores}", "--output=%x.out", f"--wrap={command}"),
-            )
+        self._call(
+            *("sbatch", "--requeue", "--export=NONE", f"--partition={self._partition}", f"--job-name={name}"),
+            *(f"--cpus-per-task={cores}", "--output=%x.out", f"--wrap={command}"),
+        )
 
     def logs(self, name: str) -> str:
         return f"cat {name}.out"

@@ -15,7 +15,7 @@ from src.errors import UserError
 from src.report import rows
 from src.report.grid import Cell
 from src.report.rows import Row
-from src.revisions import call, experiments, is_shallow, resolve
+from src.revisions import call, experiments, is_shallow, names_of, resolve
 
 
 def run(cells: list[Cell], workers: int, done: Callable[[list[Row]], None]) -> None:
@@ -43,9 +43,7 @@ def run(cells: list[Cell], workers: int, done: Callable[[list[Row]], None]) -> N
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
     states = _status(repository)
-    head = resolve(repository, "HEAD")
-    ours = f"refs/exps/{head[:2]}/{head[2:]}"  # where DVC keeps the experiments of this commit
-    names = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", ours, cwd=repository).split()
+    names = names_of(repository, resolve(repository, "HEAD"))
     for cell in cells:
         state = states.get(cell.name)
         if state in ("Queued", "Running"):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from src import environment
 from src.core.files import write_json
 from src.errors import UserError
-from src.revisions import call, experiments, resolve
+from src.revisions import call, resolve
 
 HUB = "origin"
 SECRET = (
@@ -40,8 +40,9 @@ class Shared(NamedTuple):
         kinds = (f"refs/{kind}/{self.folder}/*" for kind in ("exps", "environments"))
         call("git", "fetch", "--quiet", HUB, *(f"+{refs}:{refs}" for refs in kinds), cwd=self.clone)
         place = f"refs/environments/{self.folder}"
-        for key in call("git", "for-each-ref", "--format=%(refname:lstrip=4)", place, cwd=self.clone).split():
-            if not environment.of_training(key):
+        keys = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", place, cwd=self.clone).split()
+        for key in keys:
+            if not environment.noted(key).exists():
                 noted = json.loads(call("git", "cat-file", "blob", f"{place}/{key}", cwd=self.clone))
                 write_json(environment.noted(key), noted)
 
@@ -64,10 +65,10 @@ class Shared(NamedTuple):
 
     def forget(self, name: str) -> None:
         """Removes an experiment, which has other params or is of another program, here and from the hub."""
-        if name in experiments(self.clone):
-            ref = f"refs/exps/{self.folder}/{name}"
+        ref = f"refs/exps/{self.folder}/{name}"
+        if self.has(name):
             call("git", "push", "--quiet", HUB, f":{ref}", cwd=self.clone)
-            call("git", "update-ref", "-d", ref, cwd=self.clone)
+        call("git", "update-ref", "-d", ref, cwd=self.clone)
 
 
 def found(clone: Path) -> Shared:
