@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from src.errors import UserError
 
+REASON = 200  # characters of what Ray says, which may be a page of traceback
 WAITING = 1000  # commands that Slurm may have at a time; a site's own limit is seldom lower
 
 
@@ -71,8 +72,7 @@ class Ray:
         try:
             return what(*arguments, **named)
         except (OSError, RuntimeError, RayStateApiException) as error:  # OSError: whatever requests raises
-            reason = str(error).strip().splitlines()
-            raise UserError(f"Ray at {self._address} does not answer: {reason[-1] if reason else error!r}") from error
+            raise UserError(f"Ray at {self._address} fails: {' '.join(str(error).split())[:REASON]}") from error
 
 
 class Slurm:

@@ -38,7 +38,10 @@ class Shared(NamedTuple):
     def fetch(self) -> None:
         """Brings the experiments that the hub has of this commit, and in which environments they were trained."""
         kinds = (f"refs/{kind}/{self.folder}/*" for kind in ("exps", "environments"))
-        call("git", "fetch", "--quiet", HUB, *(f"+{refs}:{refs}" for refs in kinds), cwd=self.clone)
+        try:
+            call("git", "fetch", "--quiet", HUB, *(f"+{refs}:{refs}" for refs in kinds), cwd=self.clone)
+        except UserError as error:
+            raise UserError(f"the git remote {HUB}: {str(error).partition(' failed with ')[2]}") from error
         place = f"refs/environments/{self.folder}"
         keys = call("git", "for-each-ref", "--format=%(refname:lstrip=4)", place, cwd=self.clone).split()
         for key in keys:
