@@ -95,7 +95,8 @@ class Slurm:
     def submit(self, name: str, command: str, cores: int) -> None:
         self._call(
             *("sbatch", "--requeue", "--export=NONE", f"--partition={self._partition}", f"--job-name={name}"),
-            *(f"--cpus-per-task={cores}", "--output=%x.out", f"--wrap={command}"),
+            # Two heads may submit a cell at once; the second then finds what the first has pushed.
+            *("--dependency=singleton", f"--cpus-per-task={cores}", "--output=%x.out", f"--wrap={command}"),
         )
 
     def logs(self, name: str) -> str:
