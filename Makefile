@@ -7,7 +7,7 @@ ifeq ($(OS),Windows_NT)
 $(error this needs Linux or macOS; on Windows use the Windows Subsystem for Linux, WSL)
 endif
 
-.PHONY: repro test test-all lint verify mlflow-sync label-errors report bench
+.PHONY: repro test test-all lint verify mlflow-sync label-errors report cluster bench
 repro: .venv/complete       # the whole experiment, on faces drawn by the code
 	dvc repro
 	@python -m src.summary
@@ -31,6 +31,8 @@ label-errors: .venv/complete  # find training images with a wrong label; trains 
 GRID ?= report
 report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.yaml, write $(GRID)/README.md; WORKERS=… on a cluster
 	python -m src.report $(GRID) $(if $(WORKERS),--workers $(WORKERS))
+
+cluster: .venv/cluster      # install what a node of a cluster needs besides, docs/cluster.md
 
 bench: .venv/complete       # measure against the report's own pipeline, write benchmarks/results/; some hours on real faces
 	python -m benchmarks

@@ -99,9 +99,10 @@ def patiently(ask: Callable[[], Any]) -> Any:
 
 
 class Uploads:
-    """The checkpoints of a cell in DVC's remote, for another node to go on from: brought first, then kept up to date.
+    """The checkpoints of a cell in DVC's remote, for another node to go on from.
 
-    An upload that fails is tried again with the next one, and costs the training nothing.
+    They are brought first, which waits for the remote as `patiently` does; without them hours might be trained twice.
+    An upload that fails is made up for by the next one, and costs the training nothing.
     """
 
     def __init__(self, clone: Path, folder: str):
@@ -115,12 +116,7 @@ class Uploads:
         self._thread = Thread(target=self._keep_up, daemon=True)
 
     def __enter__(self) -> None:
-        with suppress(Exception):  # it then begins from what is here, or from the start
-            for path in self._there():
-                local = self._local / path.removeprefix(f"{self._folder}/")
-                if not local.exists():
-                    with replacing(local) as temporary:
-                        self._fs.get_file(path, str(temporary))
+        patiently(self._bring)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -132,6 +128,16 @@ class Uploads:
             for path in self._there():
                 self._fs.rm_file(path)
 
+    def _bring(self) -> None:
+        try:
+            for path in self._there():
+                local = self._local / path.removeprefix(f"{self._folder}/")
+                if not local.exists():
+                    with replacing(local) as temporary:
+                        self._fs.get_file(path, str(temporary))
+        except Exception as error:  # whatever the libraries of S3, SSH, … raise
+            raise UserError(f"DVC's remote does not answer: {error}") from error
+
     def _there(self) -> list[str]:
         self._fs.invalidate_cache()
         return self._fs.find(self._folder)
@@ -140,7 +146,7 @@ class Uploads:
         while not self._ends.wait(EVERY):
             try:
                 self._upload()
-            except Exception as error:  # noqa: BLE001 whatever the libraries of S3, SSH, … raise
+            except Exception as error:  # noqa: BLE001 as well
                 print(f"no checkpoint is uploaded this time: {printable(str(error))}", file=sys.stderr, flush=True)
 
     def _upload(self) -> None:
