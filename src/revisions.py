@@ -143,12 +143,17 @@ def clean_copy(repository: Path, revision: str, share_cache: bool) -> Iterator[P
         if not (copy / "dvc.yaml").is_file():
             raise UserError(f"{revision} has no {inside}dvc.yaml; it is from before this project, or of another")
         if share_cache:
-            # By a link, as DVC cannot write every path into its config.
-            cache = call("dvc", "cache", "dir", cwd=repository).removesuffix("\n")
-            (copy / ".dvc/cache").symlink_to(cache)
-            call("dvc", "cache", "dir", "--local", ".dvc/cache", cwd=copy)
+            use_cache_of(repository, copy)
             call("dvc", "checkout", "-q", cwd=copy)
         yield copy
+
+
+def use_cache_of(repository: Path, copy: Path) -> None:
+    """Gives `copy`, a clone, the cache of `repository`: by a link, as DVC cannot write every path into its config."""
+    cache = call("dvc", "cache", "dir", cwd=repository).removesuffix("\n")
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    (copy / ".dvc/cache").symlink_to(cache)
+    call("dvc", "cache", "dir", "--local", ".dvc/cache", cwd=copy)
 
 
 def get(repository: Path, commit: str, paths: Sequence[Path], folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from src import command, identity, plain_yaml
 from src.core.files import replacing
 from src.errors import UserError, printable
 from src.report.shared import HUB, Shared
-from src.revisions import call, experiments, resolve
+from src.revisions import call, experiments, resolve, use_cache_of
 
 EVERY = 180  # seconds between two uploads of checkpoints
 PATIENCE = 3600  # seconds that what was computed waits for a store that is away
@@ -58,7 +58,8 @@ def run(home: Path, name: str, changes: dict[str, Any], hub: str, mlflow: str) -
                 ran = ("dvc", "exp", "run", "--pull", "--name", name, *params)
                 call(*ran, cwd=clone, capture=False, MLFLOW_TRACKING_URI=mlflow)
         lock = plain_yaml.read(clone / "dvc.lock")
-        patiently(lambda: common.push(name, identity.recorded(lock["stages"]["train"]).key))
+        key = identity.recorded(lock["stages"]["train"]).key
+        patiently(lambda: common.has(name) or common.push(name, key))
         uploads.remove()
     shutil.rmtree(call("git", "rev-parse", "--show-toplevel", cwd=clone).removesuffix("\n"))
 
@@ -67,11 +68,8 @@ def _prepare(home: Path, clone: Path) -> None:
     """The cache of the node, and its libraries, which must be those of the commit."""
     for stage in plain_yaml.read(clone / "dvc.yaml")["stages"]:
         identity.check_libraries(stage)
-    cache = clone / ".dvc" / "cache"
-    if not cache.is_symlink():  # by a link, as DVC cannot write every path into its config
-        (home / ".dvc" / "cache").mkdir(parents=True, exist_ok=True)
-        cache.symlink_to(home / ".dvc" / "cache")
-        call("dvc", "cache", "dir", "--local", ".dvc/cache", cwd=clone)
+    if not (clone / ".dvc" / "cache").is_symlink():
+        use_cache_of(home, clone)
     for name, value in (("user.name", "cluster"), ("user.email", "cluster@localhost")):  # DVC commits experiments
         call("git", "config", name, value, cwd=clone)
 

@@ -12,6 +12,7 @@ from src.errors import UserError
 from src.revisions import call, resolve
 
 HUB = "origin"
+COMPUTES = ("dvc.yaml", "params.yaml", "libraries.yaml", "src", "label_errors")
 SECRET = (
     "password",
     "secret_access_key",
@@ -87,9 +88,7 @@ def found(clone: Path) -> Shared:
         raise UserError(f"nodes fetch the code from the git remote {HUB}, and there is none: git remote add") from error
     hub = str(Path(hub).resolve()) if Path(hub).exists() else hub
     _check_public(f"the git remote {HUB}", hub, "use SSH, or a credential helper of git on every node")
-    if changed := call(
-        "git", "status", "--porcelain", "--", "dvc.yaml", "params.yaml", "src", "label_errors", cwd=clone
-    ):
+    if changed := call("git", "status", "--porcelain", "--", *COMPUTES, cwd=clone):
         raise UserError(f"nodes run what is committed, and {changed.split()[1]} is not: commit it and push it")
     commit = resolve(clone, "HEAD")
     call("git", "fetch", "--quiet", HUB, cwd=clone)
