@@ -34,7 +34,7 @@ report: .venv/complete      # run what is missing of the grid in $(GRID)/grid.ya
 
 cluster: .venv/cluster      # install what a node of a cluster needs besides, docs/cluster.md
 
-bench: .venv/complete       # measure against the report's own pipeline, write benchmarks/results/; some hours on real faces
+bench: .venv/cluster        # measure against the report's own pipeline, write benchmarks/results/; some hours on real faces
 	python -m benchmarks
 
 lint: .venv/cluster

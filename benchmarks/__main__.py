@@ -27,9 +27,10 @@ NAMES = (
     "growth",
     "network",
     "grid",
+    "cluster",
     "idle",
 )
-DRAWN = ("growth", "network", "grid", "idle")  # always on drawn faces
+DRAWN = ("growth", "network", "grid", "cluster", "idle")  # always on drawn faces
 
 
 def run(name: str) -> None:

@@ -64,10 +64,11 @@ class Cluster:
         folder: of all its files; when root starts it, everybody must be able to reach it, as PostgreSQL refuses root.
         project: a git repository whose commit the nodes run.
         slurm: instead of Ray; root alone can start it.
+        cores: that each node of Ray has, by name.
     """
 
-    def __init__(self, folder: Path, project: Path = HERE, slurm: bool = False):
-        self.folder, self.project, self.slurm = folder.resolve(), project, slurm
+    def __init__(self, folder: Path, project: Path = HERE, slurm: bool = False, cores: int = 1):
+        self.folder, self.project, self.slurm, self.cores = folder.resolve(), project, slurm, cores
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ports = {name: _free_port() for name in ("postgres", "s3", "mlflow", "ray", "dashboard", *SLURMS)}
         self.hub = self.folder / "hub.git"
@@ -200,10 +201,10 @@ class Cluster:
         self._until("Ray", lambda: self._cores() >= 0)
 
     def start_node(self, number: int) -> None:
-        """A node with one core; a few times if need be, as `ray start` gives up after 30 seconds on a busy machine."""
+        """A node; a few times if need be, as `ray start` gives up after 30 seconds on a busy machine."""
         name, started = f"node-{number}", "Ray runtime started"
         before = self._said(name).count(started)
-        where = (f"--address={HEAD}:{self.ports['ray']}", "--num-cpus=1")
+        where = (f"--address={HEAD}:{self.ports['ray']}", f"--num-cpus={self.cores}")
         for _ in range(4):
             self._start_ray(name, NODES[number], *where, FACE_EMOTIONS_HOME=str(self.home(number)))
             while self.processes[name].poll() is None:
