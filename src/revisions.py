@@ -53,18 +53,29 @@ def call(*command: str, cwd: Path, capture: bool = True, **environment: str) -> 
 
 def experiments(repository: Path) -> dict[str, str]:
     """DVC's experiments: name -> commit, the newest where several baselines have one of that name."""
-    # DVC keeps an experiment as refs/exps/<2 digits>/<38 digits of its baseline>/<name>.
-    listed = call(
-        "git", "for-each-ref", "--sort=creatordate", "--format=%(objectname) %(refname)", "refs/exps", cwd=repository
-    )
-    refs = (line.split(" ", 1) for line in listed.splitlines())
-    return {ref.split("/", 4)[4]: commit for commit, ref in refs if ref.count("/") >= 4}
+    return {name: commits[0] for name, commits in all_experiments(repository).items()}
 
 
-def names_of(repository: Path, commit: str) -> set[str]:
-    """The names of DVC's experiments whose baseline is that commit."""
-    refs = f"refs/exps/{commit[:2]}/{commit[2:]}"
-    return set(call("git", "for-each-ref", "--format=%(refname:lstrip=4)", refs, cwd=repository).split())
+def all_experiments(repository: Path) -> dict[str, list[str]]:
+    """Name -> commits of DVC's experiments, one for each baseline that has one of that name, the newest first."""
+    found: dict[str, list[str]] = {}
+    for name, commit in _experiments(repository, "refs/exps"):
+        found.setdefault(name, []).append(commit)
+    return found
+
+
+def experiments_of(repository: Path, baseline: str) -> dict[str, str]:
+    """Those that began from one commit: name -> commit."""
+    return dict(_experiments(repository, f"refs/exps/{baseline[:2]}/{baseline[2:]}"))
+
+
+def _experiments(repository: Path, refs: str) -> Iterator[tuple[str, str]]:
+    """(name, commit); DVC keeps an experiment as refs/exps/<2 digits>/<38 digits of its baseline>/<name>."""
+    form = "--format=%(objectname) %(refname)"
+    for line in call("git", "for-each-ref", "--sort=-creatordate", form, refs, cwd=repository).splitlines():
+        commit, ref = line.split(" ", 1)
+        if ref.count("/") >= 4:
+            yield ref.split("/", 4)[4], commit
 
 
 def texts(repository: Path, commit: str, names: Sequence[str]) -> dict[str, str]:

@@ -37,8 +37,12 @@ def main() -> None:
     run(arguments.home, **arguments.task)
 
 
-def run(home: Path, name: str, changes: dict[str, Any], hub: str, mlflow: str) -> None:
+def run(home: Path, job: str, name: str, digest: str, changes: dict[str, Any], hub: str, mlflow: str) -> None:
     """Runs the cell and pushes it, unless that was done.
+
+    Args:
+        home: relative paths of data begin there, as they begin at the repository elsewhere.
+        digest: of the params that the experiment will have.
 
     Raises:
         UserError: it failed, or a store was away for too long. What was computed stays for the next try.
@@ -46,20 +50,21 @@ def run(home: Path, name: str, changes: dict[str, Any], hub: str, mlflow: str) -
     clone = Path.cwd()
     common = Shared(clone, resolve(clone, "HEAD"), hub, mlflow)
     call("git", "config", f"remote.{HUB}.url", hub, cwd=clone)
-    if not patiently(lambda: common.has(name)):
+    if not patiently(lambda: common.has(name, digest)):
         _prepare(home, clone)
-        uploads = Uploads(clone, f"{common.folder}/{name}")
+        uploads = Uploads(clone, job)
         if name in experiments(clone):  # only pushing failed
             call("dvc", "exp", "apply", name, cwd=clone)
         else:
             patiently(lambda: _check_answers(mlflow))
             with uploads:
-                params = [f"--set-param={param}={json.dumps(value)}" for param, value in changes.items()]
+                chosen = changes | _data(home, clone, changes)
+                params = [f"--set-param={param}={json.dumps(value)}" for param, value in chosen.items()]
                 ran = ("dvc", "exp", "run", "--pull", "--name", name, *params)
                 call(*ran, cwd=clone, capture=False, MLFLOW_TRACKING_URI=mlflow)
         lock = plain_yaml.read(clone / "dvc.lock")
         key = identity.recorded(lock["stages"]["train"]).key
-        patiently(lambda: common.has(name) or common.push(name, key))
+        patiently(lambda: common.has(name, digest) or common.push(name, key))
         uploads.remove()
     shutil.rmtree(call("git", "rev-parse", "--show-toplevel", cwd=clone).removesuffix("\n"))
 
@@ -74,12 +79,20 @@ def _prepare(home: Path, clone: Path) -> None:
         call("git", "config", name, value, cwd=clone)
 
 
+def _data(home: Path, clone: Path, changes: dict[str, Any]) -> dict[str, str]:
+    """Params that name files, absolute: the cell's own folder is not where they begin."""
+    values = plain_yaml.read(clone / "params.yaml") | changes
+    return {name: str(home / values[name]) for name in ("local_path", "votes_path") if values.get(name)}
+
+
 def _check_answers(mlflow: str) -> None:
     """Raises a UserError when the server does not; a training that it does not take at its start would fail."""
     try:
-        requests.get(f"{mlflow}/health", timeout=10).raise_for_status()
+        answer = requests.get(f"{mlflow}/health", timeout=10)
     except requests.RequestException as error:
         raise UserError(f"MLflow's server does not answer: {error}") from error
+    if answer.status_code >= 500:  # one below may only want a password, which `dvc exp run` has
+        raise UserError(f"MLflow's server answers {answer.status_code}")
 
 
 def patiently(ask: Callable[[], Any]) -> Any:
@@ -122,6 +135,8 @@ class Uploads:
 
     def remove(self) -> None:
         """What the remote has of them, as far as it answers."""
+        if self._thread.ident:  # an upload may be under way
+            self._thread.join(60)
         with suppress(Exception):
             for path in self._there():
                 self._fs.rm_file(path)
@@ -138,7 +153,7 @@ class Uploads:
 
     def _there(self) -> list[str]:
         self._fs.invalidate_cache()
-        return self._fs.find(self._folder)
+        return list(self._fs.find(self._folder))  # of a folder it is a generator
 
     def _keep_up(self) -> None:
         while not self._ends.wait(EVERY):

@@ -18,7 +18,7 @@ from src.report.engines import Engine
 from src.report.grid import Cell
 from src.report.rows import Row
 from src.report.shared import Shared
-from src.revisions import call, names_of
+from src.revisions import call, experiments_of
 
 POLL = 5  # seconds
 TRIES = 5  # of a cell that ends without a row
@@ -33,6 +33,7 @@ home=$PWD
 mkdir -p .cells
 exec 9> .cells/{job}.lock
 flock 9
+rm -f .cells/{job}/.git/*.lock
 git init --quiet .cells/{job}
 cd .cells/{job}
 git fetch --quiet --depth=1 {hub} {commit}
@@ -65,15 +66,16 @@ def run(cells: list[Cell], engine: Engine, done: Callable[[list[Row]], None]) ->
             try:
                 alive = engine.alive()  # asked first: what has ended by then has pushed its row, if it ever does
                 common.fetch()
+            except UserError as error:
+                troubles = str(error)
+            else:
                 left = rows.collect(common.clone, program, missing, others, done)
                 bar.update(len(missing) - len(left))
                 missing = left
-                _submit(common, engine, [tries[cell.name] for cell in missing], alive)
-                said = ""
-            except UserError as error:
-                if said != str(error):
-                    said = str(error)
-                    bar.write(f"waiting, as {printable(said)}", file=sys.stderr)
+                troubles = _submit(common, engine, [tries[cell.name] for cell in missing], alive)
+            if troubles and troubles != said:
+                bar.write(f"waiting, as {printable(troubles)}", file=sys.stderr)
+            said = troubles
             if missing:
                 time.sleep(POLL)
     if missing:
@@ -118,10 +120,12 @@ class Tries:
 
     def _command(self, inside: str) -> str:
         task = {
+            "job": self.job,
             "name": self.cell.name,
+            "digest": self.cell.digest,
             "changes": self.cell.changes,
-            "mlflow": self.common.mlflow,
             "hub": self.common.hub,
+            "mlflow": self.common.mlflow,
         }
         return NODE.format(
             rest=REST,
@@ -134,18 +138,30 @@ class Tries:
         )
 
 
-def _submit(common: Shared, engine: Engine, tries: list[Tries], alive: set[str]) -> None:
-    """Those whose time has come, as far as there are cores: Ray gives up what waits for a quarter of an hour."""
+def _submit(common: Shared, engine: Engine, tries: list[Tries], alive: set[str]) -> str:
+    """Submits those whose time has come, as far as there are cores: Ray gives up what waits for a quarter of an hour.
+
+    Returns:
+        Why some were not submitted, though there are cores; empty if none.
+    """
     due = [one for one in tries if one.is_due(alive)]
     if not due:
-        return
-    free = engine.room() - sum(one.cell.params.threads for one in tries if one.job in alive)
-    others = names_of(common.clone, common.commit)  # by these names, but with other params or of another program
-    inside = call("git", "rev-parse", "--show-prefix", cwd=common.clone).strip()
+        return ""
+    troubles: dict[str, None] = {}
+    try:
+        free = engine.free()
+        others = experiments_of(common.clone, common.commit)  # by these names, with other params or of other programs
+        inside = call("git", "rev-parse", "--show-prefix", cwd=common.clone).strip()
+    except UserError as error:
+        return str(error)
     for one in due:
-        free -= one.cell.params.threads
-        if free < 0:
-            return
-        if one.cell.name in others:
-            common.forget(one.cell.name)
-        one.submit(engine, inside)
+        if free < one.cell.params.threads:
+            break
+        try:
+            if one.cell.name in others:
+                common.forget(one.cell.name, others[one.cell.name])
+            one.submit(engine, inside)
+            free -= one.cell.params.threads
+        except UserError as error:
+            troubles[str(error)] = None
+    return "; ".join(troubles)

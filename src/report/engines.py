@@ -1,14 +1,21 @@
 """What runs shell commands on the machines of a cluster. That a command has ended says nothing of how: the row does."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from src.errors import UserError
 
 REASON = 200  # characters of what Ray says, which may be a page of traceback
+LOGS = ".cells"  # Slurm's, in the working directory
 WAITING = 1000  # commands that Slurm may have at a time; a site's own limit is seldom lower
+
+
+OTHER = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")  # which Ray's client prefers to what it is given
+CORES = "cores"  # in a job's metadata, as Ray does not tell how many it has
 
 
 class Engine(Protocol):
@@ -18,12 +25,12 @@ class Engine(Protocol):
         """The names of commands that wait or run, whoever submitted them."""
         ...
 
-    def room(self) -> int:
-        """How many cores there are for commands, busy or not."""
+    def free(self) -> int:
+        """How many cores wait for commands."""
         ...
 
     def submit(self, name: str, command: str, cores: int) -> None:
-        """Starts a command on any machine with so many free cores. None of that name is to be alive."""
+        """Starts a command on any machine with so many free cores, unless one of that name is alive."""
         ...
 
     def logs(self, name: str) -> str:
@@ -45,23 +52,39 @@ class Ray:
             from ray.job_submission import JobSubmissionClient
         except ImportError as error:
             raise UserError("--workers ray:… needs Ray: pip install -r requirements-cluster.txt") from error
+        if other := next((name for name in OTHER if os.environ.get(name)), None):
+            raise UserError(f"{other} is set, which Ray would take in place of {address}: unset it")
         self._address = f"http://{address}"
         self._client = self._asked(JobSubmissionClient, self._address)
 
     def alive(self) -> set[str]:
         return {job.submission_id for job in self._asked(self._client.list_jobs) if not job.status.is_terminal()}
 
-    def room(self) -> int:
+    def free(self) -> int:
+        cores = self._cores()
+        jobs = [job for job in self._asked(self._client.list_jobs) if not job.status.is_terminal()]
+        return sum(cores) - sum(int((job.metadata or {}).get(CORES, 1)) for job in jobs)
+
+    def submit(self, name: str, command: str, cores: int) -> None:
+        largest = max(self._cores(), default=0)
+        if cores > largest:
+            raise UserError(f"{name} needs {cores} cores, its param threads, and Ray's largest node has {largest}")
+        with suppress(UserError):  # there is none of that name, or it is alive
+            self._asked(self._client.delete_job, name)
+        options = {"entrypoint_num_cpus": cores, "metadata": {CORES: str(cores)}}
+        try:
+            self._asked(self._client.submit_job, entrypoint=command, submission_id=name, **options)
+        except UserError:
+            if name not in self.alive():  # another head was sooner
+                raise
+
+    def _cores(self) -> list[int]:
+        """Of each node that lives."""
         from ray.util.state import list_nodes
 
         options = {"limit": 10_000, "detail": True, "raise_on_missing_output": False}  # it counts dead nodes as missing
         nodes = self._asked(list_nodes, self._address, filters=[("state", "=", "ALIVE")], **options)
-        return int(sum(node.resources_total.get("CPU", 0) for node in nodes))
-
-    def submit(self, name: str, command: str, cores: int) -> None:
-        with suppress(UserError):  # there is none of that name, or it is alive
-            self._asked(self._client.delete_job, name)
-        self._asked(self._client.submit_job, entrypoint=command, submission_id=name, entrypoint_num_cpus=cores)
+        return [int(node.resources_total.get("CPU", 0)) for node in nodes]
 
     def logs(self, name: str) -> str:
         return f"ray job logs --address {self._address} {name}"
@@ -89,18 +112,19 @@ class Slurm:
     def alive(self) -> set[str]:
         return set(self._call("squeue", "--me", "--noheader", "--format=%j", f"--partition={self._partition}").split())
 
-    def room(self) -> int:
-        return WAITING
+    def free(self) -> int:
+        return WAITING - len(self.alive())
 
     def submit(self, name: str, command: str, cores: int) -> None:
+        Path(LOGS).mkdir(exist_ok=True)
         self._call(
             *("sbatch", "--requeue", "--export=NONE", f"--partition={self._partition}", f"--job-name={name}"),
             # Two heads may submit a cell at once; the second then finds what the first has pushed.
-            *("--dependency=singleton", f"--cpus-per-task={cores}", "--output=%x.out", f"--wrap={command}"),
+            *("--dependency=singleton", f"--cpus-per-task={cores}", f"--output={LOGS}/%x.out", f"--wrap={command}"),
         )
 
     def logs(self, name: str) -> str:
-        return f"cat {name}.out"
+        return f"cat {LOGS}/{name}.out"
 
     def _call(self, *command: str) -> str:
         try:

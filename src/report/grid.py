@@ -43,12 +43,19 @@ class Cell(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Of all params; a cell whose params are others by now is not finished. Where the data lie is not part of it,
-        nor are datasets that are not used, nor a param that came later and has the value it had before it came."""
-        values: dict[str, Any] = self.params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
-        values["datasets"] = {name: values["datasets"][name] for name in (self.params.dataset, self.params.whole)}
-        values["kaggle"] = self.params.kaggle.get(self.params.whole) if self.params.source == "kaggle" else None
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        """Of all params; a cell whose params are others by now is not finished."""
+        return digest(self.params)
+
+
+def digest(params: Params) -> str:
+    """Of an experiment's params, 16 hex digits. Where its data lie is not part of it, nor are datasets that are not
+    used, nor a param that came later and has the value it had before it came."""
+    values: dict[str, Any] = params.model_dump(mode="json", exclude_defaults=True) | {"local_path": None}
+    if "votes_path" in values:
+        values["votes_path"] = None
+    values["datasets"] = {name: values["datasets"][name] for name in (params.dataset, params.whole)}
+    values["kaggle"] = params.kaggle.get(params.whole) if params.source == "kaggle" else None
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Content(Section):

@@ -15,7 +15,7 @@ from src.errors import UserError
 from src.report import rows
 from src.report.grid import Cell
 from src.report.rows import Row
-from src.revisions import call, experiments, is_shallow, names_of, resolve
+from src.revisions import call, experiments, experiments_of, is_shallow, resolve
 
 
 def run(cells: list[Cell], workers: int, done: Callable[[list[Row]], None]) -> None:
@@ -43,7 +43,7 @@ def run(cells: list[Cell], workers: int, done: Callable[[list[Row]], None]) -> N
 
 def _enqueue(repository: Path, cells: list[Cell]) -> None:
     states = _status(repository)
-    names = names_of(repository, resolve(repository, "HEAD"))
+    names = experiments_of(repository, resolve(repository, "HEAD"))
     for cell in cells:
         state = states.get(cell.name)
         if state in ("Queued", "Running"):

@@ -10,8 +10,9 @@ import pandas as pd
 
 from src import environment, identity, params, plain_yaml, revisions
 from src.core.files import MODEL, write_csv
-from src.report.grid import COLUMNS, CURVES, Cell, Grid, listed, stored
-from src.revisions import call, experiments, outputs
+from src.params import Params
+from src.report.grid import COLUMNS, CURVES, Cell, Grid, digest, listed, stored
+from src.revisions import all_experiments, call, outputs
 
 Row = dict[str, Any]  # of cells.csv, by its columns
 FILES = (
@@ -29,14 +30,14 @@ def collect(
     Args:
         others: commits of other params or programs, which are not read again; more are added.
     """
-    commits, rows = experiments(repository), {}
+    commits, rows = all_experiments(repository), {}
     for cell in cells:
-        commit = commits.get(cell.name)
-        if commit is None or commit in others:
-            continue
-        if row := read(repository, program, cell, commit):
-            rows[cell.name] = row
-        else:
+        for commit in commits.get(cell.name, []):
+            if commit in others:
+                continue
+            if row := read(repository, program, cell, commit):
+                rows[cell.name] = row
+                break
             others.add(commit)
     if rows:
         done(list(rows.values()))
@@ -57,9 +58,7 @@ def read(repository: Path, program: str, cell: Cell, commit: str) -> Row | None:
     trained = identity.recorded(lock["stages"]["train"])
     if trained.program != program:
         return None
-    place = Path(f"{cell.name}:params.yaml")
-    params_then = params.check(plain_yaml.parse(texts["params.yaml"], place), place)
-    if cell._replace(params=params_then).digest != cell.digest:
+    if digest(params_of(texts["params.yaml"], cell.name)) != cell.digest:
         return None
     noted = environment.of_training(trained.key)
     names = ("train", "eval", "scores", "audit")
@@ -91,6 +90,12 @@ def read(repository: Path, program: str, cell: Cell, commit: str) -> Row | None:
         "environment": environment.described(noted),
         **{curve: curve_text(history[curve]) for curve in CURVES},
     }
+
+
+def params_of(text: str, name: str) -> Params:
+    """The params that an experiment of that name ran with, from the text of its params.yaml."""
+    place = Path(f"{name}:params.yaml")
+    return params.check(plain_yaml.parse(text, place), place)
 
 
 def curve_text(curve: Iterable[float]) -> str:

@@ -6,21 +6,20 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from src import environment
+from src import environment, revisions
 from src.core.files import write_json
 from src.errors import UserError
+from src.report import grid, rows
 from src.revisions import call, resolve
 
 HUB = "origin"
-COMPUTES = ("dvc.yaml", "params.yaml", "libraries.yaml", "src", "label_errors")
-SECRET = (
-    "password",
-    "secret_access_key",
-    "session_token",
-    "access_key_id",
-    "account_key",
-    "sas_token",
-)  # in .dvc/config
+COMPUTES = (".dvc/config", "dvc.yaml", "params.yaml", "libraries.yaml", "src", "label_errors")
+# Options of DVC's remotes that are, or hold, what opens a store.
+SECRET = {
+    *("access_key_id", "secret_access_key", "session_token", "sse_customer_key"),  # S3
+    *("account_key", "client_secret", "connection_string", "sas_token", "gdrive_client_secret", "oss_key_secret"),
+    *("custom_auth_header", "passphrase", "password", "token"),  # HTTP, SSH, WebDAV
+}
 
 
 class Shared(NamedTuple):
@@ -55,23 +54,33 @@ class Shared(NamedTuple):
 
         `dvc exp push` alone pushes the ref before the data.
         """
-        call("dvc", "push", "--quiet", cwd=self.clone)
+        call("dvc", "push", cwd=self.clone)  # not --quiet, which takes from DVC's errors what they say
         noted = str(environment.noted(key))
         if environment.of_training(key):  # none if DVC had the model in its cache
             blob = call("git", "hash-object", "-w", noted, cwd=self.clone).strip()
             there = f"refs/environments/{self.folder}/{key}"
             call("git", "push", "--quiet", "--force", HUB, f"{blob}:{there}", cwd=self.clone)
-        call("dvc", "exp", "push", "--quiet", "--no-cache", HUB, name, cwd=self.clone)
+        call("dvc", "exp", "push", "--force", "--no-cache", HUB, name, cwd=self.clone)
 
-    def has(self, name: str) -> bool:
-        """Whether the hub has an experiment of that name."""
-        return bool(call("git", "ls-remote", HUB, f"refs/exps/{self.folder}/{name}", cwd=self.clone))
-
-    def forget(self, name: str) -> None:
-        """Removes an experiment, which has other params or is of another program, here and from the hub."""
+    def has(self, name: str, digest: str) -> bool:
+        """Whether the hub has an experiment of that name with params of that digest."""
         ref = f"refs/exps/{self.folder}/{name}"
-        if self.has(name):
-            call("git", "push", "--quiet", HUB, f":{ref}", cwd=self.clone)
+        if not call("git", "ls-remote", HUB, ref, cwd=self.clone):
+            return False
+        call("git", "fetch", "--quiet", HUB, ref, cwd=self.clone)
+        commit = call("git", "rev-parse", "FETCH_HEAD", cwd=self.clone).strip()
+        text = revisions.texts(self.clone, commit, ["params.yaml"])["params.yaml"]
+        return grid.digest(rows.params_of(text, name)) == digest
+
+    def forget(self, name: str, commit: str) -> None:
+        """Removes an experiment, which has other params or is of another program, here and from the hub.
+
+        Raises:
+            UserError: the hub has another one than that commit by now.
+        """
+        ref = f"refs/exps/{self.folder}/{name}"
+        if call("git", "ls-remote", HUB, ref, cwd=self.clone):
+            call("git", "push", "--quiet", f"--force-with-lease={ref}:{commit}", HUB, f":{ref}", cwd=self.clone)
         call("git", "update-ref", "-d", ref, cwd=self.clone)
 
 
@@ -106,7 +115,9 @@ def _check_remote(clone: Path) -> None:
             "nodes keep data and checkpoints in DVC's remote, and .dvc/config, in git, names none: "
             "dvc remote add --default NAME URL, commit it and push it"
         )
-    for name in config:
+    for name, value in config.items():
+        if name.endswith(".url"):
+            _check_public(f"{name} in .dvc/config", value, "every node needs credentials of its own")
         if name.split(".")[-1] in SECRET:
             raise UserError(
                 f".dvc/config has {name}, for everybody to see; every node needs credentials of its own, and "
@@ -123,5 +134,6 @@ def _server() -> str:
 
 
 def _check_public(what: str, address: str, instead: str) -> None:
-    if urlsplit(address).password:
-        raise UserError(f"{what} holds a password, which every job would show; {instead} instead")
+    parts = urlsplit(address)
+    if parts.password or (parts.username and parts.scheme in ("http", "https")):  # a token may stand as the name
+        raise UserError(f"{what} holds a password, which everybody could read; instead, {instead}")

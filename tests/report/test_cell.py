@@ -15,7 +15,8 @@ def test_a_node_with_another_library_refuses_before_it_trains(small, tmp_path):
     libraries.write_text(yaml.safe_dump(yaml.safe_load(libraries.read_text()) | {"h5py": "1.0"}))
     hub.commit("of another machine")
     clone = clone_of(hub.path, tmp_path / "clone")
-    task = {"name": "one", "changes": {"seed": 2}, "hub": str(hub.path), "mlflow": "http://127.0.0.1:1"}
+    task = {"job": "one-1", "name": "one", "digest": "", "changes": {"seed": 2}, "hub": str(hub.path)}
+    task["mlflow"] = "http://127.0.0.1:1"
     command = [sys.executable, "-m", "src.report.cell", str(tmp_path), json.dumps(task)]
     done = subprocess.run(command, cwd=clone.path, env=environment(), capture_output=True, text=True)
     assert done.returncode == 1
