@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import yaml
 
+from src.report import cell
 from tests.conftest import clone_of, environment, fresh
 
 
@@ -22,3 +24,9 @@ def test_a_node_with_another_library_refuses_before_it_trains(small, tmp_path):
     assert done.returncode == 1
     assert "libraries.yaml: h5py is 1.0 there, and" in done.stderr
     assert not (clone.path / "data/raw.zip").exists()
+
+
+def test_real_faces_lie_beside_the_nodes_clone_and_not_beside_the_cells(small):
+    found = cell._data(Path("/node"), small.path, {"local_path": "../faces.zip", "source": "local"})
+    assert found == {"local_path": "/node/../faces.zip"}
+    assert cell._data(Path("/node"), small.path, {"local_path": "/mnt/faces.zip"}) == {"local_path": "/mnt/faces.zip"}
