@@ -24,6 +24,7 @@ import psutil
 import requests
 
 HERE = Path(__file__).resolve().parents[1]
+PATH = f"{HERE}/.venv/bin{os.pathsep}{os.environ['PATH']}"
 BUCKET = "face-emotions"
 WAIT = 120  # seconds for a service to answer
 SLURM = """ClusterName=faces
@@ -78,7 +79,7 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """What nodes and users need."""
         return {
-            "PATH": f"{HERE}/.venv/bin{os.pathsep}{os.environ['PATH']}",
+            "PATH": PATH,
             "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{self.ports['mlflow']}",
             "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
             **({"SLURM_CONF": str(self.folder / "slurm.conf")} if self.slurm else {"RAY_USAGE_STATS_ENABLED": "0"}),
@@ -198,7 +199,7 @@ class Cluster:
         self._start_ray(
             "ray", HEAD, "--head", f"--port={self.ports['ray']}", f"--temp-dir={self._ray}", "--num-cpus=0", *dashboard
         )
-        self._until("Ray", lambda: self._cores() >= 0)
+        self._until("Ray", lambda: requests.get(f"http://{self.ray}/api/version", timeout=5).ok)
 
     def start_node(self, number: int) -> None:
         """A node; a few times if need be, as `ray start` gives up after 30 seconds on a busy machine."""
@@ -258,6 +259,7 @@ class Cluster:
         self._start(name, *command, **environment)
 
     def _start(self, name: str, *command: str, **environment: str) -> None:
+        _check_installed(command[0])
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command,
@@ -277,19 +279,13 @@ class Cluster:
         log = self.folder / f"{name}.log"
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
-    def _cores(self) -> int:
-        nodes = requests.get(f"http://{self.ray}/api/v0/nodes?limit=100&detail=true", timeout=10).json()["data"][
-            "result"
-        ]["result"]
-        return int(sum(node["resources_total"].get("CPU", 0) for node in nodes if node["state"] == "ALIVE"))
-
     def _until(self, what: str, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + WAIT
         while time.monotonic() < end:
             for name, process in self.processes.items():
                 if process.poll() is not None:
                     sys.exit(f"error: {name} ended with {process.returncode}: {self._said(name)[-2000:]}")
-            with suppress(requests.RequestException, KeyError):
+            with suppress(requests.RequestException):
                 if ready():
                     return
             time.sleep(0.5)
@@ -308,10 +304,15 @@ def _answers(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _check_installed(program: str) -> None:
+    if not shutil.which(program, path=PATH):
+        sys.exit(f"error: {program} is not installed; docs/cluster.md names what is needed")
+
+
 def _call(*command: str, cwd: Path | None = None) -> None:
-    path = f"{HERE}/.venv/bin{os.pathsep}{os.environ['PATH']}"
+    _check_installed(command[0])
     done = subprocess.run(
-        command, cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+        command, cwd=cwd, env=os.environ | {"PATH": PATH}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"error: {' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")

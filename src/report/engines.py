@@ -12,8 +12,6 @@ from src.errors import UserError
 REASON = 200  # characters of what Ray says, which may be a page of traceback
 LOGS = ".cells"  # Slurm's, in the working directory
 WAITING = 1000  # commands that Slurm may have at a time; a site's own limit is seldom lower
-
-
 OTHER = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")  # which Ray's client prefers to what it is given
 CORES = "cores"  # in a job's metadata, as Ray does not tell how many it has
 
@@ -51,7 +49,7 @@ class Ray:
         try:
             from ray.job_submission import JobSubmissionClient
         except ImportError as error:
-            raise UserError("--workers ray:… needs Ray: pip install -r requirements-cluster.txt") from error
+            raise UserError("--workers ray:… needs Ray: make cluster") from error
         if other := next((name for name in OTHER if os.environ.get(name)), None):
             raise UserError(f"{other} is set, which Ray would take in place of {address}: unset it")
         self._address = f"http://{address}"
